@@ -1,0 +1,5 @@
+"""``python -m flexmeasures`` is the command ``flexmeasures``."""
+
+from flexmeasures.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The HTTP doors: message shapes, status words and version quirks stay in here."""

@@ -1,0 +1,92 @@
+"""What went wrong, said in the way of the page or program that asked. Never a stack trace, never a secret."""
+
+from __future__ import annotations
+
+import html
+import logging
+import uuid
+
+from flask import Flask, Response, render_template, request
+from sqlalchemy.exc import OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
+
+from flexmeasures.api.http import json_response
+from flexmeasures.api.usef import statuses
+from flexmeasures.api.usef.versions import SERVICES, VERSIONS
+from flexmeasures.data.database import db
+from flexmeasures.domain.errors import StoreUnavailable
+
+__all__ = ["register"]
+
+log = logging.getLogger(__name__)
+
+
+def register(app: Flask) -> None:
+    """Add the app's answers to errors that no view has caught."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _store_unavailable)
+    app.register_error_handler(RedisConnectionError, _store_unavailable)
+    app.register_error_handler(StoreUnavailable, _store_unavailable)
+    app.register_error_handler(Exception, _bug)
+
+
+def unauthorized(*_: object) -> Response:
+    """Answer a request that needs a user and has none."""
+    return _answer(401, "You could not be properly authenticated for this content.", statuses_name="UNAUTHORIZED")
+
+
+def forbidden(*_: object) -> Response:
+    """Answer a user who may not do this."""
+    return _answer(403, "You cannot be authorized for this content.", statuses_name="FORBIDDEN")
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, Unauthorized):
+        return unauthorized()
+    if isinstance(error, RequestEntityTooLarge):
+        refusal = statuses.TOO_LARGE("The limit is the setting MAX_CONTENT_LENGTH. Send it in parts.")
+        return _answer(413, refusal.message, statuses_name=refusal.status.name)
+    if isinstance(error, MethodNotAllowed) and _service_type():
+        refusal = statuses.INVALID_METHOD(f"Use {' or '.join(m for m in error.valid_methods or () if m not in ('HEAD', 'OPTIONS'))}.")
+        response = _answer(405, refusal.message, statuses_name=refusal.status.name)
+        response.headers["Allow"] = ", ".join(error.valid_methods or ())
+        return response
+    if error.response is not None or error.code is None or error.code < 400:
+        return error.get_response()
+    return _answer(error.code, error.description or error.name)
+
+
+def _store_unavailable(error: Exception) -> Response:
+    db.session.rollback()
+    log.error("A store does not answer: %s", type(error).__name__, exc_info=error)
+    refusal = statuses.UNAVAILABLE()
+    response = _answer(503, refusal.message, statuses_name=refusal.status.name)
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _bug(error: Exception) -> Response:
+    """Answer for a bug of ours: its number is in the log, beside what happened."""
+    db.session.rollback()
+    number = uuid.uuid4().hex[:12]
+    log.error("Unexpected error %s at %s", number, request.path, exc_info=error)
+    return _answer(500, f"Something went wrong on our side. Tell the operator this number: {number}.")
+
+
+def _answer(code: int, message: str, statuses_name: str | None = None) -> Response:
+    if not request.path.startswith("/api") and not request.is_json:
+        return Response(
+            render_template("error.html", code=code, message=html.unescape(message)), code, mimetype="text/html"
+        )
+    body = {"message": message, "status": statuses_name or code}
+    kind = _service_type()
+    return json_response({"type": kind, **body} if kind and statuses_name else body, code)
+
+
+def _service_type() -> str | None:
+    """Find the type of answers of the service to which the request's path belongs."""
+    parts = request.path.strip("/").split("/")
+    if len(parts) != 3 or parts[1] not in VERSIONS:
+        return None
+    return next((s.response_type for s in SERVICES if s.name == parts[2] and parts[1] in s.versions), None)

@@ -1,0 +1,1 @@
+"""What is no message after USEF: the list of versions and tokens; assets, users and charts come here."""

@@ -1,0 +1,392 @@
+"""The shapes of the messages. A field that is wrong is refused with its documented status.
+
+The order of the fields is the order in which they are checked: the first one that is wrong decides the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Self
+
+import isodate
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from flexmeasures.api.usef import statuses
+from flexmeasures.api.usef.statuses import Status
+from flexmeasures.domain import addresses
+from flexmeasures.domain.errors import InvalidInput, NaiveTime
+from flexmeasures.domain.time import add_duration, parse_duration, parse_horizon, parse_instant
+
+__all__ = [
+    "GetDeviceMessage",
+    "GetMeterData",
+    "Group",
+    "Message",
+    "PostMeterData",
+    "PostPriceData",
+    "PostUdiEvent",
+]
+
+_PLURALS = {
+    "connection": "connections",
+    "market": "markets",
+    "sensor": "sensors",
+    "event": "events",
+    "value": "values",
+    "source": "sources",
+    "group": "groups",
+}
+
+
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _refused_with(status: Status, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let a field be refused with one status, whatever is wrong with it."""
+
+    def parse_or_refuse(value: Any) -> Any:
+        try:
+            return parse(value)
+        except NaiveTime as error:
+            raise statuses.INVALID_TIMEZONE(str(error)) from None
+        except InvalidInput as error:
+            raise status(str(error)) from None
+
+    return parse_or_refuse
+
+
+def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else parse(value)
+
+
+def _text(kind: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "format": kind, "examples": [example]})
+
+
+def _period(value: object) -> timedelta | isodate.Duration:
+    duration = parse_duration(value)
+    if isinstance(duration, timedelta) and duration <= timedelta(0):
+        raise statuses.INVALID_PERIOD(f"'duration' is {value!r}; it must be longer than zero.")
+    return duration
+
+
+def _resolution(value: object) -> timedelta:
+    duration = parse_duration(value, "resolution")
+    if not isinstance(duration, timedelta) or duration <= timedelta(0):
+        raise statuses.INVALID_RESOLUTION(
+            f"'resolution' is {value!r}; it must have a fixed length above zero, such as PT15M, PT1H or P1D."
+        )
+    return duration
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise statuses.PTUS_INCOMPLETE(f"The value is {value!r}. Send a number.")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise statuses.PTUS_INCOMPLETE(f"The value is {value!r}. Send a number.") from None
+    if not np.isfinite(number):
+        raise statuses.PTUS_INCOMPLETE(f"The value is {value!r}. Send a finite number.")
+    return number
+
+
+def _numbers(values: object) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if values is None:
+        raise statuses.PTUS_INCOMPLETE("There are no values. Send them as 'values'.")
+    listed = values if isinstance(values, list) else [values]
+    try:
+        array = np.array(listed, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise statuses.PTUS_INCOMPLETE("Not all of the values are numbers.") from None
+    if array.ndim != 1 or not len(array):
+        raise statuses.PTUS_INCOMPLETE("Send one list of at least one number.")
+    if not np.isfinite(array).all():
+        first = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise statuses.PTUS_INCOMPLETE(f"Value number {first + 1} is {listed[first]!r}. Send finite numbers.")
+    return array
+
+
+def _sources(value: object) -> list[str | int] | None:
+    if value is None:
+        return None
+    listed = _as_list(value)
+    if not listed or any(isinstance(one, bool) or not isinstance(one, str | int) for one in listed):
+        raise statuses.INVALID_SOURCE(f"'source' is {value!r}. Name user ids, or roles such as MDC.")
+    return listed
+
+
+def _one_event(value: object) -> addresses.EventAddress:
+    listed = _as_list(value)
+    if len(listed) != 1:
+        raise statuses.INVALID_DOMAIN(f"'event' is {value!r}. Send the entity address of one UDI event.")
+    return parse_event_address(listed[0])
+
+
+def _plan_duration(value: object) -> timedelta | isodate.Duration:
+    try:
+        duration = timedelta(hours=6) if value is None else parse_duration(value)
+    except InvalidInput:
+        raise statuses.UNPROCESSABLE_ENTITY.fields(
+            "args_and_json", {"duration": [f"Cannot parse {value} as ISO8601 duration."]}
+        ) from None
+    if isinstance(duration, timedelta) and duration <= timedelta(0):
+        raise statuses.INVALID_PERIOD(f"'duration' is {value!r}; it must be longer than zero.")
+    return duration
+
+
+_moment = _refused_with(statuses.INVALID_DATETIME, lambda value: parse_instant(value, "datetime"))
+parse_event_address = _refused_with(statuses.INVALID_DOMAIN, addresses.parse_event)
+
+
+Start = Annotated[
+    datetime,
+    BeforeValidator(_refused_with(statuses.INVALID_PERIOD, parse_instant)),
+    _text("date-time", "2021-06-01T12:00:00+02:00"),
+]
+Duration = Annotated[
+    Any, BeforeValidator(_refused_with(statuses.INVALID_PERIOD, _period)), _text("duration", "PT24H")
+]
+Horizon = Annotated[
+    timedelta | None,
+    BeforeValidator(
+        _optional(_refused_with(statuses.INVALID_HORIZON, lambda value: parse_horizon(value)[0]))
+    ),
+    _text("duration", "-PT5M"),
+]
+Prior = Annotated[
+    datetime | None,
+    BeforeValidator(
+        _optional(_refused_with(statuses.INVALID_DATETIME, lambda value: parse_instant(value, "prior")))
+    ),
+    _text("date-time", "2021-06-01T11:00:00+02:00"),
+]
+Resolution = Annotated[
+    timedelta | None,
+    BeforeValidator(_optional(_refused_with(statuses.INVALID_RESOLUTION, _resolution))),
+    _text("duration", "PT1H"),
+]
+Moment = Annotated[datetime, BeforeValidator(_moment), _text("date-time", "2021-06-01T12:00:00+02:00")]
+Number = Annotated[float, BeforeValidator(_number)]
+OneEvent = Annotated[
+    addresses.EventAddress,
+    BeforeValidator(_one_event),
+    _text("ea1", "ea1.2018-06.io.flexmeasures.company:7:10:203:soc"),
+]
+PlanDuration = Annotated[Any, BeforeValidator(_plan_duration), _text("duration", "PT6H")]
+Sources = Annotated[
+    Any,
+    BeforeValidator(_sources),
+    WithJsonSchema({"type": "array", "items": {"type": ["string", "integer"]}, "examples": [["MDC", "42"]]}),
+]
+
+
+@dataclass(frozen=True)
+class Group:
+    """One or more things that share their values.
+
+    Attributes:
+        addresses: What is meant, as sent.
+        values: Shape ``(n,)``; empty in requests for data.
+    """
+
+    addresses: tuple[str, ...]
+    values: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def _unify(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Write keys in the plural, the singular one winning: the API does not tell them apart."""
+    unified = {key: value for key, value in raw.items() if key not in _PLURALS}
+    for singular, plural in _PLURALS.items():
+        if singular in raw:
+            unified[plural] = raw[singular]
+    return unified
+
+
+def _address_text(name: object) -> str:
+    if isinstance(name, str):
+        return name
+    if isinstance(name, int) and not isinstance(name, bool):
+        return str(name)
+    raise statuses.INVALID_DOMAIN(f"{name!r} is no entity address.")
+
+
+def _read_groups(key: str, with_values: bool) -> Callable[[Any], list[Group]]:
+    """Make the reader of groups whose things stand under a key."""
+
+    def read(raw: Any) -> list[Group]:
+        groups = []
+        for item in _as_list(raw):
+            group = _unify(item) if isinstance(item, Mapping) else {}
+            names = tuple(_address_text(name) for name in _as_list(group.get(key)))
+            if not names:
+                raise statuses.UNRECOGNIZED_CONNECTION_GROUP(f"Name what is meant under {key!r}.")
+            groups.append(Group(names, _numbers(group.get("values")) if with_values else np.empty(0)))
+        return groups
+
+    return read
+
+
+def groups_field(key: str, with_values: bool) -> Any:
+    """Declare the groups of a message."""
+    item: dict[str, Any] = {"type": "object", "properties": {key: {"type": "array", "items": {"type": "string"}}}}
+    if with_values:
+        item["properties"]["values"] = {"type": "array", "items": {"type": "number"}}
+    return Annotated[
+        list[Group],
+        BeforeValidator(_read_groups(key, with_values)),
+        WithJsonSchema({"type": "array", "items": item}),
+    ]
+
+
+def unit_field(quantity: str, *accepted: str) -> Any:
+    """Declare a unit that must be one of those given."""
+
+    def parse(value: object) -> object:
+        if value not in accepted:
+            raise statuses.INVALID_UNIT(f"{quantity} must be in {' or '.join(accepted)}; 'unit' is {value!r}.")
+        return value
+
+    return Annotated[str, BeforeValidator(parse), WithJsonSchema({"type": "string", "enum": list(accepted)})]
+
+
+PowerUnit = unit_field("Power values", "MW")
+PriceUnit = unit_field("Prices", "EUR/MWh", "KRW/kWh")
+SocUnit = unit_field("State of charge", "kWh", "MWh")
+
+
+class Message(BaseModel):
+    """What all messages share: a type, singular or plural keys, and unknown keys that are let pass."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, validate_default=True, extra="ignore")
+
+    expected_type: ClassVar[str]
+    address_key: ClassVar[str | None] = None
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a message.
+
+        Args:
+            raw: What was sent, as decoded JSON.
+
+        Raises:
+            Refusal: With the documented status of the first field that is wrong.
+        """
+        kind = raw.get("type")
+        if kind is None:
+            raise statuses.NO_MESSAGE_TYPE(f'Add "type": "{cls.expected_type}".')
+        if kind != cls.expected_type:
+            raise statuses.INVALID_MESSAGE_TYPE(f"It is {kind!r}; expected is {cls.expected_type!r}.")
+        unified = _unify(raw)
+        key = cls.address_key
+        if key and (unified.get(key) is not None or not unified.get("groups")):
+            # What stands at the top level is the one group that it is.
+            unified["groups"] = [{key: unified.get(key), "values": unified.get("values")}]
+        return cls.model_validate(unified)
+
+
+class GetMeterData(Message):
+    """Ask for measured power."""
+
+    expected_type = "GetMeterDataRequest"
+    address_key = "connections"
+
+    unit: PowerUnit = None
+    groups: groups_field("connections", with_values=False) = None
+    sources: Sources = None
+    horizon: Horizon = None
+    prior: Prior = None
+    start: Start = None
+    duration: Duration = None
+    resolution: Resolution = None
+
+
+class PostMeterData(Message):
+    """Send measured power."""
+
+    expected_type = "PostMeterDataRequest"
+    address_key = "connections"
+
+    unit: PowerUnit = None
+    groups: groups_field("connections", with_values=True) = None
+    horizon: Horizon = None
+    prior: Prior = None
+    start: Start = None
+    duration: Duration = None
+
+
+class PostPriceData(Message):
+    """Send prices."""
+
+    expected_type = "PostPriceDataRequest"
+    address_key = "markets"
+
+    unit: PriceUnit = None
+    groups: groups_field("markets", with_values=True) = None
+    horizon: Horizon = None
+    prior: Prior = None
+    start: Start = None
+    duration: Duration = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A state of charge at an instant, in the unit of the message."""
+
+    value: float
+    at: datetime
+
+
+def _read_targets(raw: Any) -> tuple[Target, ...] | None:
+    if raw is None:
+        return None
+    targets = []
+    for item in _as_list(raw):
+        if not isinstance(item, Mapping):
+            raise statuses.PTUS_INCOMPLETE(f"A target needs 'value' and 'datetime'; it is {item!r}.")
+        targets.append(Target(_number(item.get("value")), _moment(item.get("datetime"))))
+    return tuple(targets)
+
+
+class PostUdiEvent(Message):
+    """Send the state of charge of a device, and perhaps which one it must have later."""
+
+    expected_type = "PostUdiEventRequest"
+
+    unit: SocUnit = None
+    datetime: Moment = None
+    events: OneEvent = None
+    values: Number = None
+    prior: Prior = None
+    targets: Annotated[
+        Any,
+        BeforeValidator(_read_targets),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "value": {"type": "number"},
+                        "datetime": {"type": "string", "format": "date-time"},
+                    },
+                    "required": ["value", "datetime"],
+                },
+            }
+        ),
+    ] = None
+
+
+class GetDeviceMessage(Message):
+    """Ask for the schedule of a device."""
+
+    expected_type = "GetDeviceMessageRequest"
+    address_key = "events"
+
+    groups: groups_field("events", with_values=False) = None
+    duration: PlanDuration = None

@@ -1,0 +1,108 @@
+"""Where everything is put together; nothing else knows all of the parts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, current_app, redirect, request
+from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from flexmeasures import plugins
+from flexmeasures.api import problem
+from flexmeasures.api.rest import tokens
+from flexmeasures.api.usef import routes
+from flexmeasures.auth import setup as auth
+from flexmeasures.data import database
+from flexmeasures.instance import find_instance_path
+from flexmeasures.settings import load_settings, provide_secret_key
+from flexmeasures.ui import pages
+
+__all__ = ["create"]
+
+log = logging.getLogger("flexmeasures")
+
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def create(
+    env: str | None = None,
+    path_to_config: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Flask:
+    """Build the web application. Connects to nothing yet.
+
+    Args:
+        env: One of documentation, development, testing, staging, production; ``FLASK_ENV`` if left out.
+        path_to_config: A configuration file to read instead of the usual ones.
+        settings: Values that win over all other sources; for tests and for programs that embed the platform.
+
+    Raises:
+        SettingsError: If a setting is missing or wrong.
+    """
+    env = env or os.environ.get("FLASK_ENV") or "production"
+    told = (settings or {}).get("FLEXMEASURES_INSTANCE_PATH")
+    instance_path = Path(told).resolve() if told else find_instance_path()
+    values, warnings = load_settings(env, instance_path, Path(path_to_config) if path_to_config else None)
+    values.update(settings or {})
+    values["FLEXMEASURES_INSTANCE_PATH"] = str(instance_path)
+    values["SECRET_KEY"] = provide_secret_key(values, env, instance_path)
+
+    app = Flask("flexmeasures", instance_path=str(instance_path), static_folder=None)
+    app.config.update(values, ENV=env, TESTING=env == "testing")
+    _set_up_logging(app, instance_path)
+    for warning in warnings:
+        log.warning(warning)
+    if values["FLEXMEASURES_TRUSTED_PROXIES"]:
+        hops = values["FLEXMEASURES_TRUSTED_PROXIES"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    database.init_app(app, instance_path, fast=env == "testing")
+    auth.init_app(app)
+    CORS(
+        app,
+        resources=values["CORS_RESOURCES"],
+        origins=values["CORS_ORIGINS"],
+        supports_credentials=values["CORS_SUPPORTS_CREDENTIALS"] and values["CORS_ORIGINS"] != "*",
+    )
+    app.before_request(_insist_on_https)
+    app.register_blueprint(tokens.blueprint)
+    routes.register(app)
+    app.register_blueprint(pages.blueprint)
+    problem.register(app)
+    plugins.register(app)
+    return app
+
+
+def _insist_on_https() -> Response | None:
+    """Send plain HTTP on to HTTPS, but for localhost, where there is no certificate and nobody listens in."""
+    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
+    if request.is_secure or not current_app.config["FLEXMEASURES_FORCE_HTTPS"] or current_app.debug:
+        return None
+    if host in _LOCAL_HOSTS:
+        return None
+    return redirect(request.url.replace("http://", "https://", 1), code=308)  # type: ignore[return-value]
+
+
+def _set_up_logging(app: Flask, instance_path: Path) -> None:
+    """Log to the console and, where the instance folder exists, to a file in it."""
+    level = app.config["LOGGING_LEVEL"]
+    log.setLevel(level)
+    app.logger.setLevel(level)
+    if log.handlers or app.testing:
+        return
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter("[FLEXMEASURES][%(asctime)s] %(levelname)s: %(message)s"))
+    log.addHandler(console)
+    folder = instance_path / "logs"
+    if instance_path.is_dir():
+        folder.mkdir(exist_ok=True)
+        file = RotatingFileHandler(folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True)
+        file.setFormatter(
+            logging.Formatter("%(asctime)s %(levelname)s [%(pathname)s:%(lineno)d]: %(message)s")
+        )
+        log.addHandler(file)

@@ -1,0 +1,1 @@
+"""Who may do what: accounts, sessions and tokens, by Flask-Security."""

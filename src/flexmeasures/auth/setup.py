@@ -1,0 +1,54 @@
+"""Give an app its accounts: login page, sessions and tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Flask
+from flask_login import user_logged_in
+from flask_security import Security, SQLAlchemyUserDatastore, hash_password, verify_and_update_password
+from flask_security.core import UserMixin
+
+from flexmeasures.data.database import db
+from flexmeasures.data.tables import Role, User
+
+__all__ = ["hash_new_password", "init_app", "password_is_right"]
+
+
+def init_app(app: Flask) -> None:
+    """Set Flask-Security up on our users and roles."""
+    app.config["SECURITY_PASSWORD_SALT"] = app.config["SECURITY_PASSWORD_SALT"] or app.config["SECRET_KEY"]
+    app.config.setdefault("SECURITY_USER_IDENTITY_ATTRIBUTES", [{"email": {"mapper": _as_sent, "case_insensitive": True}}])
+    app.config.setdefault("SECURITY_LOGIN_USER_TEMPLATE", "auth/login.html")
+    app.config.setdefault("SECURITY_EMAIL_VALIDATOR_ARGS", {"check_deliverability": False})
+    app.config.setdefault("SECURITY_POST_LOGOUT_VIEW", "/")
+    app.config.setdefault("SESSION_COOKIE_SAMESITE", "Lax")
+    # An API is called by programs; a browser's session is protected by the cookie's SameSite rule and by the
+    # forms' own tokens.
+    app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
+    app.config.setdefault("SECURITY_CSRF_IGNORE_UNAUTH_ENDPOINTS", True)
+    if app.testing:
+        app.config.setdefault("WTF_CSRF_ENABLED", False)
+    app.extensions["user_datastore"] = SQLAlchemyUserDatastore(db, User, Role)
+    Security(app, app.extensions["user_datastore"])
+    user_logged_in.connect(_note_login, app)
+
+
+def _as_sent(identity: str) -> str:
+    return identity.strip()
+
+
+def _note_login(_app: Flask, user: UserMixin) -> None:
+    user.last_login_at = datetime.now(UTC)
+    user.login_count = (user.login_count or 0) + 1
+    db.session.commit()
+
+
+def hash_new_password(password: str) -> str:
+    """Hash a password; needs an app context."""
+    return str(hash_password(password))
+
+
+def password_is_right(password: str, user: User) -> bool:
+    """Compare a password with a user's; needs an app context."""
+    return bool(verify_and_update_password(password, user))

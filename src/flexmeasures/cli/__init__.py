@@ -1,0 +1,118 @@
+"""The command line: a thin door over the same services as the API.
+
+Every command is loaded when it is called, so that ``flexmeasures --help`` need not load the platform.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flexmeasures._version import __version__
+
+__all__ = ["cli", "main"]
+
+# name: (where it is, what it does, whether it is listed)
+_COMMANDS: dict[str, tuple[str, str, bool]] = {
+    "add": ("flexmeasures.cli.add:add", "Add structure, users, assets, markets, sensors.", True),
+    "db": ("flexmeasures.cli.database:db", "Upgrade, downgrade and inspect the database schema.", True),
+    "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
+    "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues, or clear them.", True),
+    "roles": ("flask_security.cli:roles", "Give users roles, or take them away.", True),
+    "routes": ("flask.cli:routes_command", "List the routes of the web application.", True),
+    "run": ("flexmeasures.cli.run:run", "Run FlexMeasures: database, worker and web server.", True),
+    "shell": ("flask.cli:shell_command", "Run a Python shell in the application's context.", True),
+    "users": ("flask_security.cli:users", "Activate, deactivate and reset users.", True),
+    # As the quickstart of the documentation writes them.
+    "clear-queue": ("flexmeasures.cli.jobs:clear_queue", "Same as: jobs clear-queue", False),
+    "run-worker": ("flexmeasures.cli.jobs:run_worker", "Same as: jobs run-worker", False),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows our commands by name and loads them when they are called; the app's own commands come after them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List our commands, and those of plugins where there may be any."""
+        names = {name for name, (_, _, listed) in _COMMANDS.items() if listed}
+        if _may_have_plugins():
+            names |= set(_load_app(ctx).cli.list_commands(ctx))
+        return sorted(names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name in _COMMANDS:
+            module, attribute = _COMMANDS[cmd_name][0].split(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        if not _may_have_plugins():
+            return None
+        return _load_app(ctx).cli.get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in _COMMANDS:
+                rows.append((name, _COMMANDS[name][1]))
+            else:
+                command = self.get_command(ctx, name)
+                rows.append((name, command.get_short_help_str() if command else ""))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it refuses is said in a sentence, without a stack trace."""
+        from flask.cli import ScriptInfo  # noqa: PLC0415 - not needed for --help
+
+        from flexmeasures.domain.errors import FlexError  # noqa: PLC0415 - not needed for --help
+
+        ctx.obj = ScriptInfo(create_app=_create_app)
+        try:
+            return super().invoke(ctx)
+        except FlexError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _create_app(*_: Any) -> Any:
+    from flexmeasures.app import create  # noqa: PLC0415 - loads the whole platform
+    from flexmeasures.settings import SettingsError  # noqa: PLC0415 - not needed for --help
+
+    try:
+        return create()
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+
+
+def _load_app(ctx: click.Context) -> Any:
+    from flask.cli import ScriptInfo  # noqa: PLC0415 - not needed for --help
+
+    return ctx.ensure_object(ScriptInfo).load_app() if ctx.obj else _create_app()
+
+
+def _may_have_plugins() -> bool:
+    """Tell, without loading the settings, whether plugins may be configured."""
+    word = "FLEXMEASURES_PLUGIN_PATHS"
+    if os.environ.get(word):
+        return True
+    from flexmeasures.instance import find_instance_path  # noqa: PLC0415 - a light module
+
+    files = (Path(".env"), Path("~/.flexmeasures.cfg").expanduser(), find_instance_path() / "flexmeasures.cfg")
+    return any(word in path.read_text(errors="ignore") for path in files if path.is_file())
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="FlexMeasures")
+def cli() -> None:
+    """FlexMeasures: measure, forecast, schedule, trade and coordinate energy flexibility."""
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="flexmeasures")

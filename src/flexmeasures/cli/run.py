@@ -1,0 +1,189 @@
+"""The command ``flexmeasures run``: embedded services, one worker and the web server, in one terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo, run_command
+from werkzeug.serving import get_sockaddr, is_running_from_reloader, select_address_family
+
+from flexmeasures.cli.jobs import SUPERVISED
+from flexmeasures.data.database import prepare
+from flexmeasures.jobs.queues import QUEUE_NAMES
+
+__all__ = ["WorkerProcess", "run"]
+
+WARM_PATIENCE = 20.0  # how long the worker may finish its job [s]
+COLD_PATIENCE = 5.0  # how long it may take to drop it [s]
+LONGEST_PAUSE = 60.0  # between two attempts to start a worker [s]
+
+# Schedules first: somebody waits for them.
+_QUEUES = "|".join(sorted(QUEUE_NAMES, reverse=True))
+
+
+class WorkerProcess:
+    """One worker in a process of its own, started again if it ends unexpectedly.
+
+    It has its own session, so that Ctrl-C reaches us alone and we end it in order. If we are killed, it
+    notices that its standard input has ended, and ends too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the worker, and watch over it from now on."""
+        self._spawn()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the worker finish its job; after a while or when interrupted, it drops it for the next one."""
+        with self._lock:
+            self._stopping.set()
+        process = self._process
+        if process is None:
+            return
+        asked = time.monotonic()
+        for patience in (WARM_PATIENCE, COLD_PATIENCE):
+            process.terminate()
+            if _wait(process, patience):
+                break
+            # A worker takes two signals within a second for one.
+            time.sleep(max(0.0, asked + 1.1 - time.monotonic()))
+        else:
+            process.kill()
+            process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+    def _spawn(self) -> None:
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            # -P: a folder "flexmeasures" where we happen to be must not be taken for us.
+            command = [sys.executable, "-P", "-m", "flexmeasures", "jobs", "run-worker", "--queue", _QUEUES]
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                command,
+                stdin=subprocess.PIPE,
+                env={**os.environ, SUPERVISED: "1"},
+                start_new_session=True,
+            )
+
+    def _watch(self) -> None:
+        pause = 1.0
+        while True:
+            began = time.monotonic()
+            status = self._process.wait() if self._process else 0
+            if self._stopping.is_set():
+                return
+            pause = 1.0 if time.monotonic() - began > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
+            click.echo(f"The worker ended (status {status}); another one starts in {pause:.0f} s.", err=True)
+            if self._stopping.wait(pause):
+                return
+            self._spawn()
+
+
+def _wait(process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Wait for a process to end; an interrupt of ours ends our patience."""
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(min(2.0, patience))
+        if process.poll() is None:
+            click.echo("The worker is finishing its job. Ctrl-C leaves that to the next worker.", err=True)
+            process.wait(patience - 2.0)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):
+        return False
+    return True
+
+
+@click.pass_context
+def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
+    if is_running_from_reloader():
+        ctx.invoke(run_command, **options)
+        return
+    with _signals_as_interrupts():
+        options["port"] = _check_port(options["host"], options["port"])
+        app = ctx.ensure_object(ScriptInfo).load_app()
+        prepare(app)
+        _greet(app, options)
+        worker = WorkerProcess()
+        try:
+            if not no_worker:
+                worker.start()
+            ctx.invoke(run_command, **options)
+        finally:
+            worker.stop()
+
+
+run = click.Command(
+    "run",
+    callback=_run,
+    params=[
+        *run_command.params,
+        click.Option(["--no-worker"], is_flag=True, help="Leave jobs to workers that are started by hand."),
+    ],
+    short_help="Run FlexMeasures: database, worker and web server.",
+    help="Run FlexMeasures: the embedded database and job store (unless others are configured), a worker and a "
+    "web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn.",
+)
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Take SIGTERM and a closed terminal for Ctrl-C, and Ctrl-C for the way to end without complaint."""
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    signals = [getattr(signal, name) for name in names]
+    for number in signals:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        # The embedded services are stopped when this process ends; that must not be cut short.
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _check_port(host: str, port: int) -> int:
+    """Find out whether the port is free before anything is started; 0 stands for any free one."""
+    if host.startswith("unix://"):
+        return port
+    family = select_address_family(host, port)
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(get_sockaddr(host, port, family))
+        except OSError as error:
+            raise click.ClickException(
+                f"Cannot listen on {host}, port {port}: {error.strerror or error}. "
+                f"Choose another port, for instance with --port {port + 1}."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _greet(app: Flask, options: dict[str, Any]) -> None:
+    scheme = "https" if options.get("cert") else "http"
+    host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+    address = options["host"] if host.startswith("unix://") else f"{scheme}://{host}:{options['port']}"
+    click.echo(f"FlexMeasures serves {address}")
+    click.echo(f"Its instance folder is {app.instance_path}")
+    click.echo("Ctrl-C stops it.")

@@ -1,0 +1,161 @@
+"""The connections to PostgreSQL and Redis, and the schema: made when first needed, not when the app is created."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import psycopg
+import redis
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData, event
+from sqlalchemy.engine import make_url
+
+from flexmeasures.data.embedded import EmbeddedServices
+
+__all__ = ["HEAD", "MIGRATIONS", "database_uri", "db", "init_app", "keep_schema", "prepare", "redis_connection"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+HEAD = "0001"
+"""The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
+
+_UPGRADE_LOCK = 4_040_000_001  # an arbitrary number: the advisory lock of those who upgrade the schema
+
+db = SQLAlchemy(
+    metadata=MetaData(
+        naming_convention={
+            "ix": "%(column_0_label)s_idx",
+            "uq": "%(table_name)s_%(column_0_name)s_key",
+            "fk": "%(table_name)s_%(column_0_name)s_%(referred_table_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+)
+
+
+@dataclass
+class _Embedded:
+    """The embedded servers of one app, and whether the schema has been looked at."""
+
+    services: EmbeddedServices
+    upgrade: bool = True
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    schema_checked: bool = False
+
+
+def database_uri(uri: str) -> str:
+    """Name the driver in a documented address such as ``postgresql://user:password@host/db``."""
+    url = make_url(uri)
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
+    """Give an app its database and Redis: the configured servers, or the embedded ones where none are.
+
+    Args:
+        app: With its settings loaded.
+        instance_path: Where embedded servers keep their data.
+        fast: Whether embedded servers may lose data when the machine fails; for tests.
+    """
+    needs_postgres = not app.config["SQLALCHEMY_DATABASE_URI"]
+    needs_redis = not app.config["FLEXMEASURES_REDIS_URL"]
+    embedded = None
+    if needs_postgres or needs_redis:
+        embedded = _Embedded(EmbeddedServices(instance_path, fast=fast))
+        app.extensions["embedded"] = embedded
+    uri = embedded.services.database_uri if embedded and needs_postgres else app.config["SQLALCHEMY_DATABASE_URI"]
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_uri(uri)
+    db.init_app(app)
+    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+    app.extensions["redis"] = _make_redis(app, embedded if needs_redis else None)
+    if embedded and needs_postgres:
+        with app.app_context():
+            event.listen(db.engine, "do_connect", lambda *_: _ready_embedded_database(app, embedded))
+
+
+def _ready_embedded_database(app: Flask, embedded: _Embedded) -> None:
+    """Start the server and bring its schema up to date before the first connection is made."""
+    with embedded.lock:
+        embedded.services.ensure_postgres()
+        if embedded.upgrade and not embedded.schema_checked:
+            embedded.schema_checked = True  # first, because upgrading connects as well
+            _upgrade_schema(app)
+
+
+def _upgrade_schema(app: Flask) -> None:
+    with closing(_plain_connection(app)) as connection:
+        if _revision(connection) == HEAD:
+            return
+        # Only one of several processes upgrades; the others find it done.
+        connection.execute("select pg_advisory_lock(%s)", (_UPGRADE_LOCK,))
+        if _revision(connection) != HEAD:
+            with app.app_context():
+                flask_migrate.upgrade()
+
+
+def _plain_connection(app: Flask) -> psycopg.Connection[Any]:
+    url = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).set(drivername="postgresql")
+    return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+
+
+def _revision(connection: psycopg.Connection[Any]) -> str | None:
+    if connection.execute("select to_regclass('alembic_version')").fetchone() == (None,):
+        return None
+    row = connection.execute("select version_num from alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def prepare(app: Flask) -> None:
+    """Start the embedded servers, where the app uses them, and bring the schema of its database up to date."""
+    embedded: _Embedded | None = app.extensions.get("embedded")
+    if embedded is None:
+        return
+    with app.app_context():
+        db.engine.connect().close()
+    redis_connection(app).ping()
+
+
+def keep_schema(app: Flask) -> None:
+    """Leave the schema of the embedded database as it is; for the commands that change it on request."""
+    embedded: _Embedded | None = app.extensions.get("embedded")
+    if embedded is not None:
+        embedded.upgrade = False
+
+
+def _make_redis(app: Flask, embedded: _Embedded | None) -> redis.Redis:
+    if embedded is not None:
+        services = embedded.services
+
+        class EmbeddedConnection(redis.UnixDomainSocketConnection):
+            """Starts the server before the first connection is made."""
+
+            def connect(self, *args: Any, **kwargs: Any) -> Any:
+                services.ensure_valkey()
+                return super().connect(*args, **kwargs)
+
+        path = services.redis_url.removeprefix("unix://")
+        return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=EmbeddedConnection, path=path))
+    config = app.config
+    url = config["FLEXMEASURES_REDIS_URL"]
+    if "://" in url:
+        return redis.Redis.from_url(url)
+    return redis.Redis(
+        host=url,
+        port=config["FLEXMEASURES_REDIS_PORT"],
+        db=config["FLEXMEASURES_REDIS_DB_NR"],
+        password=config["FLEXMEASURES_REDIS_PASSWORD"],
+    )
+
+
+def redis_connection(app: Flask) -> redis.Redis:
+    """Get the app's connection to Redis."""
+    connection: redis.Redis = app.extensions["redis"]
+    return connection

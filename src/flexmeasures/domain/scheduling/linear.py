@@ -1,0 +1,259 @@
+"""A small labelled linear layer: named blocks of variables and constraints, kept as arrays.
+
+The mathematics of a plan is stated here in whole vectors and handed to a solver as one sparse matrix. A
+modelling language would spend far more time in stating a plan than a solver spends in finding it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from math import inf
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from flexmeasures.domain.errors import Impossible
+
+__all__ = [
+    "Columns",
+    "FloatArray",
+    "LinearModel",
+    "LinearSolution",
+    "LinearSolver",
+    "Matrix",
+    "Rows",
+    "SolverOptions",
+    "Status",
+    "Term",
+]
+
+type_of_index = np.int32
+FloatArray = NDArray[np.float64]
+Columns = NDArray[np.int32]
+Rows = NDArray[np.int32]
+Term = tuple[Columns, ArrayLike]
+"""Columns (n,) or (n, k) and their coefficients (broadcast): row i receives Σ coefficient[i, :] ·
+x[columns[i, :]]."""
+
+
+class Status(Enum):
+    """How a solver ended. Only `OPTIMAL` and `LIMIT` may come with values."""
+
+    OPTIMAL = "optimal"
+    LIMIT = "stopped at a limit"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """What a solver may spend.
+
+    Args:
+        time_limit_s: Wall-clock limit of one solve [s].
+        relative_gap: With integer variables: the proven distance to the optimum at which to stop, as a
+            share of the objective.
+    """
+
+    time_limit_s: float = 60.0
+    relative_gap: float = 1e-6
+
+
+@dataclass(frozen=True)
+class LinearSolution:
+    """What a solver found.
+
+    Args:
+        status: How it ended.
+        x: Value of each variable (n_columns,); empty when there is none.
+        objective: Objective at ``x``, nan when there is none.
+        gap: Proven relative distance to the optimum; 0 when optimal, inf when nothing is proven.
+        row_duals: Change of the objective per unit of each row's right-hand side (n_rows,); empty without
+            duals.
+        column_duals: Reduced cost of each variable (n_columns,); empty without duals.
+        message: The solver's own words.
+    """
+
+    status: Status
+    x: FloatArray = field(default_factory=lambda: np.empty(0))
+    objective: float = float("nan")
+    gap: float = inf
+    row_duals: FloatArray = field(default_factory=lambda: np.empty(0))
+    column_duals: FloatArray = field(default_factory=lambda: np.empty(0))
+    message: str = ""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is an answer to use, optimal or not."""
+        return self.x.size > 0
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A sparse matrix by columns: entries of column j are ``index[start[j]:start[j + 1]]`` and the same of
+    value.
+    """
+
+    start: NDArray[np.int32]
+    index: NDArray[np.int32]
+    value: FloatArray
+
+
+class LinearSolver(Protocol):
+    """Something that minimises a `LinearModel`."""
+
+    def solve(self, model: LinearModel, options: SolverOptions) -> LinearSolution:
+        """Minimise the model's cost; the status is a value, not an exception."""
+        ...
+
+
+class LinearModel:
+    """Minimise cost · x with lower ≤ x ≤ upper and row_lower ≤ A x ≤ row_upper, in named blocks.
+
+    Invariants:
+        Columns and rows are numbered in the order in which their blocks were added, so the same statements
+        give the same model, and the same model the same solution.
+
+    >>> model = LinearModel()
+    >>> x = model.add_variables("x", 2, upper=[4.0, 4.0], cost=[1.0, 2.0])
+    >>> rows = model.add_constraints("demand", [(x[None, :], 1.0)], lower=5.0)
+    >>> model.column_name(x[1]), model.row_name(rows[0])
+    ('x[1]', 'demand[0]')
+    """
+
+    def __init__(self) -> None:
+        self.n_columns = 0
+        self.n_rows = 0
+        self._columns: dict[str, tuple[int, int]] = {}
+        self._rows: dict[str, tuple[int, int]] = {}
+        self._column_parts: list[tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]] = []
+        self._row_parts: list[tuple[FloatArray, FloatArray]] = []
+        self._triplets: list[tuple[Rows, Columns, FloatArray]] = []
+
+    def add_variables(
+        self,
+        name: str,
+        count: int,
+        *,
+        lower: ArrayLike = 0.0,
+        upper: ArrayLike = inf,
+        cost: ArrayLike = 0.0,
+        integer: bool = False,
+    ) -> Columns:
+        """Add a block of variables and return their column numbers (count,)."""
+        self._register(self._columns, name, self.n_columns, count)
+        self._column_parts.append(
+            (_vector(lower, count), _vector(upper, count), _vector(cost, count), np.full(count, integer))
+        )
+        first, self.n_columns = self.n_columns, self.n_columns + count
+        return np.arange(first, self.n_columns, dtype=type_of_index)
+
+    def add_constraints(
+        self, name: str, terms: Sequence[Term], *, lower: ArrayLike = -inf, upper: ArrayLike = inf
+    ) -> Rows:
+        """Add a block of rows ``lower ≤ Σ terms ≤ upper`` and return their numbers.
+
+        A coefficient of zero leaves its entry out, so a row that lacks a term can name any column for it.
+        """
+        count = terms[0][0].shape[0]
+        self._register(self._rows, name, self.n_rows, count)
+        rows = np.arange(self.n_rows, self.n_rows + count, dtype=type_of_index)
+        for columns, coefficients in terms:
+            if columns.shape[0] != count:
+                raise Impossible(f"Terms of constraint {name} have {columns.shape[0]} and {count} rows.")
+            matching = rows if columns.ndim == 1 else np.repeat(rows, columns.shape[1])
+            values = np.broadcast_to(np.asarray(coefficients, dtype=float), columns.shape)
+            self._triplets.append((matching, columns.ravel(), values.ravel()))
+        self._row_parts.append((_vector(lower, count), _vector(upper, count)))
+        self.n_rows += count
+        return rows
+
+    def column_name(self, column: int) -> str:
+        """Name a variable by its block and place in it."""
+        return _label(self._columns, int(column))
+
+    def row_name(self, row: int) -> str:
+        """Name a constraint by its block and place in it."""
+        return _label(self._rows, int(row))
+
+    @property
+    def column_arrays(self) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Lower bounds, upper bounds, costs and integrality of all variables, (n_columns,) each; to be
+        changed in place.
+        """
+        if len(self._column_parts) != 1:
+            lower, upper, cost, integer = zip(*self._column_parts, strict=True)
+            joined = (
+                np.concatenate(lower),
+                np.concatenate(upper),
+                np.concatenate(cost),
+                np.concatenate(integer),
+            )
+            self._column_parts = [joined]
+        return self._column_parts[0]
+
+    @property
+    def row_arrays(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds of all rows, (n_rows,) each; to be changed in place."""
+        if not self._row_parts:
+            return np.empty(0), np.empty(0)
+        if len(self._row_parts) != 1:
+            lower, upper = zip(*self._row_parts, strict=True)
+            self._row_parts = [(np.concatenate(lower), np.concatenate(upper))]
+        return self._row_parts[0]
+
+    def matrix(self) -> Matrix:
+        """Put the coefficients into one sparse matrix by columns; entries of the same place add up."""
+        if not self._triplets:
+            return Matrix(
+                np.zeros(self.n_columns + 1, type_of_index), np.empty(0, type_of_index), np.empty(0)
+            )
+        rows, columns, values = (np.concatenate(part) for part in zip(*self._triplets, strict=True))
+        kept = np.flatnonzero(values)
+        place = columns[kept].astype(np.int64) * self.n_rows + rows[kept]
+        place, first = _sorted_with_groups(place, kept, values)
+        sums = np.add.reduceat(first, place.starts) if place.starts.size else np.empty(0)
+        column, row = np.divmod(place.unique, max(self.n_rows, 1))
+        counts = np.bincount(column, minlength=self.n_columns)
+        start = np.concatenate(([0], np.cumsum(counts))).astype(type_of_index)
+        return Matrix(start, row.astype(type_of_index), sums)
+
+    @staticmethod
+    def _register(names: dict[str, tuple[int, int]], name: str, first: int, count: int) -> None:
+        if name in names:
+            raise Impossible(f"The block {name} was added twice.")
+        names[name] = (first, count)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Places in order, each once, and where each begins in the ordered entries."""
+
+    unique: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+
+def _sorted_with_groups(
+    place: NDArray[np.int64], kept: NDArray[np.int64], values: FloatArray
+) -> tuple[_Groups, FloatArray]:
+    """Order entries by place, so that entries of the same place stand together."""
+    order = np.argsort(place, kind="stable")
+    ordered = place[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    return _Groups(ordered[starts], starts), values[kept][order]
+
+
+def _vector(value: ArrayLike, count: int) -> FloatArray:
+    """Spread a number or sequence over a block, as a copy of its own."""
+    return np.broadcast_to(np.asarray(value, dtype=float), (count,)).copy()
+
+
+def _label(names: dict[str, tuple[int, int]], number: int) -> str:
+    for name, (first, count) in names.items():
+        if first <= number < first + count:
+            return f"{name}[{number - first}]"
+    raise Impossible(f"There is no block with number {number}.")

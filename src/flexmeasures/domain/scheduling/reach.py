@@ -1,0 +1,226 @@
+"""What a storage device can reach by its own limits, and the simple policy that needs no solver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from flexmeasures.domain.scheduling.devices import StorageUse
+from flexmeasures.domain.scheduling.formulate import SoftLimit, straight_pieces, wishes_by_boundary
+from flexmeasures.domain.scheduling.linear import FloatArray
+from flexmeasures.domain.scheduling.schedule import Missed
+
+__all__ = [
+    "Dynamics",
+    "FirstViolation",
+    "first_violation",
+    "follow_fallback",
+    "limits_by_boundary",
+    "missed_by",
+    "reachable_band",
+    "simulate_soc",
+]
+
+_TOLERANCE_MWH = 1e-9
+
+
+@dataclass(frozen=True)
+class FirstViolation:
+    """The first wish or limit that no plan can keep.
+
+    Args:
+        limit: Its name.
+        boundary: When.
+        wanted: What it asks for [MWh].
+        reachable: The nearest that can be reached [MWh].
+        clashes: Names of the limits in its way.
+    """
+
+    limit: str
+    boundary: int
+    wanted: float
+    reachable: float
+    clashes: tuple[str, ...]
+
+
+class Dynamics:
+    """How a storage device moves from boundary to boundary."""
+
+    def __init__(self, use: StorageUse, hours: FloatArray) -> None:
+        device, slots = use.device, hours.size
+        self.use = use
+        self.hours = hours
+        self.kept = (1.0 - device.loss_per_hour) ** hours
+        self.stored = device.per_slot(device.charge_efficiency, slots) * device.per_slot(device.gain, slots)
+        self.taken = 1.0 / device.per_slot(device.discharge_efficiency, slots)
+        self.usage = device.per_slot(device.usage_mw, slots)
+        self.consumption = device.per_slot(device.max_consumption_mw, slots)
+        self.production = device.per_slot(device.max_production_mw, slots)
+        self.soc_min = device.per_boundary(device.soc_min_mwh, slots)
+        self.soc_max = device.per_boundary(device.soc_max_mwh, slots)
+
+    def step(self, slot: int, soc: float, power: float) -> float:
+        """State of charge [MWh] at the end of a slot that starts with `soc` and runs at `power` [MW]."""
+        moved = power * self.stored[slot] if power > 0 else power * self.taken[slot]
+        return float(self.kept[slot] * soc + self.hours[slot] * (moved - self.usage[slot]))
+
+    def highest_power(self, slot: int, soc: float) -> float:
+        """Highest charging power [MW], taper included."""
+        power = self.consumption[slot]
+        for slope, offset in straight_pieces(self.use.device.charge_taper):
+            braking = 1.0 - min(slope, 0.0) * self.hours[slot] * self.stored[slot]
+            power = min(power, max(0.0, (slope * soc + offset) / braking))
+        return float(power)
+
+    def lowest_power(self, slot: int, soc: float) -> float:
+        """Highest discharging power as a negative number [MW], taper included."""
+        power = self.production[slot]
+        for slope, offset in straight_pieces(self.use.device.discharge_taper):
+            braking = 1.0 + max(slope, 0.0) * self.hours[slot] * self.taken[slot]
+            power = min(power, max(0.0, (slope * soc + offset) / braking))
+        return -float(power)
+
+    def power_towards(self, slot: int, soc: float, wanted: float) -> float:
+        """Power [MW] within the device's limits that ends the slot as near to `wanted` [MWh] as possible."""
+        needed = (wanted - self.step(slot, soc, 0.0)) / self.hours[slot]
+        if needed > 0:
+            return min(needed / self.stored[slot], self.highest_power(slot, soc))
+        return max(needed / self.taken[slot], self.lowest_power(slot, soc))
+
+
+def reachable_band(use: StorageUse, hours: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Widen the limits of state of charge just so far that they can be kept from where the device starts.
+
+    A store that starts outside its limits goes back inside as fast as it can; inside, the limits are
+    untouched.
+
+    Returns:
+        Lowest and highest state of charge at each boundary (n+1,) [MWh].
+    """
+    dynamics = Dynamics(use, hours)
+    lower, upper = dynamics.soc_min.copy(), dynamics.soc_max.copy()
+    low = high = float(use.soc_at_start_mwh)
+    lower[0], upper[0] = min(lower[0], low), max(upper[0], high)
+    for slot in range(hours.size):
+        low = dynamics.step(slot, low, dynamics.lowest_power(slot, low))
+        high = dynamics.step(slot, high, dynamics.highest_power(slot, high))
+        lower[slot + 1] = min(lower[slot + 1], high)
+        upper[slot + 1] = max(upper[slot + 1], low)
+        low, high = max(low, lower[slot + 1]), min(high, upper[slot + 1])
+    return lower, upper
+
+
+@dataclass
+class _Range:
+    """States of charge that can be reached at a boundary, and which limit last cut them off."""
+
+    low: float
+    high: float
+    floor: tuple[str, int] | None = None
+    ceiling: tuple[str, int] | None = None
+
+    def move(self, dynamics: Dynamics, slot: int) -> None:
+        self.low = dynamics.step(slot, self.low, dynamics.lowest_power(slot, self.low))
+        self.high = dynamics.step(slot, self.high, dynamics.highest_power(slot, self.high))
+
+    def cut(self, limit: SoftLimit) -> FirstViolation | None:
+        """Keep what a limit allows; if that is nothing, say what stands against it."""
+        if limit.lower > self.high + _TOLERANCE_MWH:
+            clashes = _obstacles("maximum consumption", self.ceiling, limit.boundary)
+            return FirstViolation(limit.limit, limit.boundary, limit.lower, self.high, clashes)
+        if limit.upper < self.low - _TOLERANCE_MWH:
+            clashes = _obstacles("maximum production", self.floor, limit.boundary)
+            return FirstViolation(limit.limit, limit.boundary, limit.upper, self.low, clashes)
+        if limit.lower >= self.low:
+            self.low, self.floor = limit.lower, (limit.limit, limit.boundary)
+        if limit.upper <= self.high:
+            self.high, self.ceiling = limit.upper, (limit.limit, limit.boundary)
+        return None
+
+
+def _obstacles(power_limit: str, edge: tuple[str, int] | None, boundary: int) -> tuple[str, ...]:
+    """Name what stands against a limit: an edge at the same boundary alone, an earlier one with the power
+    limit.
+    """
+    if edge is None:
+        return (power_limit,)
+    name, since = edge
+    return (name,) if since == boundary else (power_limit, f"{name} at boundary {since}")
+
+
+def limits_by_boundary(use: StorageUse, dynamics: Dynamics) -> Iterator[list[SoftLimit]]:
+    """List for each boundary 1 … n the device's own limits and, after them, the wishes."""
+    wishes = wishes_by_boundary(use)
+    for boundary in range(1, dynamics.hours.size + 1):
+        yield [
+            SoftLimit("soc minimum", 0, boundary, lower=float(dynamics.soc_min[boundary])),
+            SoftLimit("soc maximum", 0, boundary, upper=float(dynamics.soc_max[boundary])),
+            *wishes.get(boundary, []),
+        ]
+
+
+def first_violation(use: StorageUse, hours: FloatArray) -> FirstViolation | None:
+    """Find the first wish or limit that cannot be kept together with those before it."""
+    dynamics = Dynamics(use, hours)
+    reachable = _Range(use.soc_at_start_mwh, use.soc_at_start_mwh)
+    for slot, limits in enumerate(limits_by_boundary(use, dynamics)):
+        reachable.move(dynamics, slot)
+        for limit in limits:
+            violation = reachable.cut(limit)
+            if violation:
+                return violation
+    return None
+
+
+def follow_fallback(use: StorageUse, hours: FloatArray) -> FloatArray:
+    """Charge or discharge at full power towards the first wish or limit that cannot be kept, then stay idle.
+
+    Returns:
+        Power of each slot (n,) [MW]; all idle when every wish can be kept one by one.
+
+    Invariants:
+        The device's limits of power and state of charge are kept (from a start outside them: approached).
+    """
+    dynamics = Dynamics(use, hours)
+    violation = first_violation(use, hours)
+    lower, upper = reachable_band(use, hours)
+    power = np.zeros(hours.size)
+    soc = float(use.soc_at_start_mwh)
+    for slot in range(hours.size):
+        idle = dynamics.step(slot, soc, 0.0)
+        wanted = violation.wanted if violation and slot < violation.boundary else idle
+        power[slot] = dynamics.power_towards(
+            slot, soc, float(np.clip(wanted, lower[slot + 1], upper[slot + 1]))
+        )
+        soc = dynamics.step(slot, soc, power[slot])
+    return power
+
+
+def simulate_soc(use: StorageUse, hours: FloatArray, power: FloatArray) -> FloatArray:
+    """State of charge at every boundary (n+1,) [MWh] that a power profile (n,) [MW] leads to."""
+    dynamics = Dynamics(use, hours)
+    soc = np.empty(hours.size + 1)
+    soc[0] = use.soc_at_start_mwh
+    for slot in range(hours.size):
+        soc[slot + 1] = dynamics.step(slot, soc[slot], power[slot])
+    return soc
+
+
+def missed_by(use: StorageUse, hours: FloatArray, soc: FloatArray) -> list[Missed]:
+    """List the wishes and limits which states of charge (n+1,) [MWh] do not keep, in time order."""
+    violation = first_violation(use, hours)
+    missed = []
+    for limits in limits_by_boundary(use, Dynamics(use, hours)):
+        for limit in limits:
+            reached = float(soc[limit.boundary])
+            wanted = min(max(reached, limit.lower), limit.upper)
+            if abs(wanted - reached) > _TOLERANCE_MWH * max(1.0, abs(wanted)):
+                is_first = violation and (violation.limit, violation.boundary) == (
+                    limit.limit,
+                    limit.boundary,
+                )
+                clashes = violation.clashes if violation and is_first else ()
+                missed.append(Missed(limit.limit, use.name, limit.boundary, wanted, reached, clashes=clashes))
+    return missed

@@ -1,0 +1,233 @@
+"""Instants, durations, resolutions and calendars: the only place that knows about time zones.
+
+Inside the platform an instant is an aware ``datetime`` or a ``numpy.datetime64[us]`` in UTC, an interval is
+half-open and keyed by its start. Calendar rules (days, months) are worked out in a local zone and turned back into
+UTC at once, because adding a ``timedelta`` to a local time goes wrong when clocks change.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import isodate
+import numpy as np
+
+from flexmeasures.domain.errors import InvalidDuration, InvalidInput, InvalidTime, NaiveTime
+
+__all__ = [
+    "EPOCH",
+    "Instants",
+    "add_duration",
+    "event_grid",
+    "find_zone",
+    "format_duration",
+    "format_instant",
+    "from_datetime64",
+    "is_timezone",
+    "local_midnights",
+    "parse_duration",
+    "parse_horizon",
+    "parse_instant",
+    "to_datetime64",
+    "to_microseconds",
+]
+
+Instants = np.ndarray[Any, np.dtype[np.datetime64]]
+"""An array of instants, ``datetime64[us]`` in UTC."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_DATE_AND_TIME = re.compile(r"^\d{4}-?\d{2}-?\d{2}[T ]\d{2}", re.ASCII)
+_MICROSECOND = timedelta(microseconds=1)
+_REPEAT = re.compile(r"^(-?)R\d*/(.*)$")
+
+
+def parse_instant(text: object, name: str = "start") -> datetime:
+    """Read an ISO 8601 date and time with a time zone.
+
+    Args:
+        text: For example ``"2021-03-28T02:00:00+01:00"``.
+        name: What it is called in the message, should it be wrong.
+
+    Raises:
+        InvalidTime: If it is something else; a date alone is no instant.
+        NaiveTime: If the time zone is missing.
+
+    >>> parse_instant("2015-01-01T00:00:00+01:00").isoformat()
+    '2015-01-01T00:00:00+01:00'
+    """
+    if not isinstance(text, str) or not _DATE_AND_TIME.match(text):
+        raise InvalidTime(
+            f"'{name}' is {text!r}, which is no ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
+        )
+    try:
+        # In a query string an unescaped plus sign arrives as a space.
+        instant = datetime.fromisoformat(re.sub(r" (\d{2}:?\d{2})$", r"+\1", text))
+        instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidTime(
+            f"'{name}' is {text!r}, which is no existing ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
+        ) from None
+    if instant.tzinfo is None:
+        raise NaiveTime(
+            f"'{name}' is {text!r}, which has no time zone. Add one, for example {text}Z for UTC."
+        )
+    return instant
+
+
+def format_instant(instant: datetime) -> str:
+    """Write an instant in ISO 8601, UTC as ``Z``.
+
+    >>> format_instant(datetime(2021, 6, 1, 12, tzinfo=UTC))
+    '2021-06-01T12:00:00Z'
+    """
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def parse_duration(text: object, name: str = "duration") -> timedelta | isodate.Duration:
+    """Read an ISO 8601 duration; one with months or years stays nominal until `add_duration` grounds it.
+
+    Raises:
+        InvalidDuration: If it is no duration.
+
+    >>> parse_duration("PT1H30M")
+    datetime.timedelta(seconds=5400)
+    """
+    try:
+        if not isinstance(text, str):
+            raise TypeError
+        return isodate.parse_duration(text.strip())  # type: ignore[no-any-return]
+    except (isodate.ISO8601Error, TypeError, ValueError, OverflowError, ArithmeticError):
+        raise InvalidDuration(
+            f"'{name}' is {text!r}, which is no ISO 8601 duration. Write it like PT15M, PT1H30M or P1D."
+        ) from None
+
+
+def parse_horizon(text: object, name: str = "horizon") -> tuple[timedelta, bool]:
+    """Read a belief horizon: a duration, perhaps negative, perhaps with the repetition prefix ``R/`` or ``R<n>/``.
+
+    Returns:
+        The horizon, and whether the prefix was there.
+
+    Raises:
+        InvalidDuration: If it is no duration of fixed length.
+
+    >>> parse_horizon("-R/PT5M")
+    (datetime.timedelta(days=-1, seconds=86100), True)
+    """
+    repeated = _REPEAT.match(text) if isinstance(text, str) else None
+    duration = parse_duration(repeated[1] + repeated[2] if repeated else text, name)
+    if not isinstance(duration, timedelta):
+        raise InvalidDuration(f"'{name}' is {text!r}; months and years have no fixed length. Use days or hours.")
+    return duration, repeated is not None
+
+
+def format_duration(duration: timedelta | isodate.Duration) -> str:
+    """Write a duration in ISO 8601.
+
+    >>> format_duration(timedelta(minutes=90)), format_duration(timedelta(days=2))
+    ('PT1H30M', 'P2D')
+    """
+    return isodate.duration_isoformat(duration)
+
+
+def add_duration(start: datetime, duration: timedelta | isodate.Duration, zone: str | None = None) -> datetime:
+    """Find the end of a period.
+
+    Args:
+        start: Where it starts (inclusive).
+        duration: How long it lasts. Months, years and nothing smaller follow the calendar.
+        zone: Time zone of that calendar; the zone of ``start`` if left out.
+
+    Returns:
+        Where it ends (exclusive), in the zone of ``start``.
+
+    Raises:
+        InvalidTime: If the end lies beyond the calendar.
+    """
+    try:
+        if isinstance(duration, timedelta):
+            return (start.astimezone(UTC) + duration).astimezone(start.tzinfo)
+        # The sum must be taken in local time, and only then turned into an instant: months differ by DST.
+        local = start.astimezone(find_zone(zone)) if zone else start
+        return (local + duration).astimezone(UTC).astimezone(start.tzinfo)  # type: ignore[no-any-return]
+    except OverflowError:
+        raise InvalidTime(
+            f"{format_instant(start)} plus {format_duration(duration)} lies outside the calendar."
+        ) from None
+
+
+@lru_cache(maxsize=256)
+def find_zone(name: str) -> ZoneInfo:
+    """Look up a time zone of the IANA database.
+
+    Raises:
+        InvalidInput: If there is none of that name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise InvalidInput(f"Timezone {name!r} is unknown. Use a name like Europe/Amsterdam.") from None
+
+
+def is_timezone(name: str) -> bool:
+    """Tell whether the IANA database has a zone of that name."""
+    try:
+        find_zone(name)
+    except InvalidInput:
+        return False
+    return True
+
+
+def to_datetime64(instant: datetime) -> np.datetime64:
+    """Turn an aware instant into ``datetime64[us]`` in UTC.
+
+    Raises:
+        NaiveTime: If it has no time zone.
+    """
+    if instant.tzinfo is None:
+        raise NaiveTime(f"{instant.isoformat()} has no time zone. Add one.")
+    return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def from_datetime64(instant: np.datetime64) -> datetime:
+    """Turn ``datetime64`` in UTC into an aware instant in UTC."""
+    return EPOCH + timedelta(microseconds=int(instant.astype("datetime64[us]").astype(np.int64)))
+
+
+def to_microseconds(duration: timedelta) -> int:
+    """Express a duration in microseconds, exactly."""
+    return duration // _MICROSECOND
+
+
+def event_grid(start: datetime, resolution: timedelta, count: int) -> Instants:
+    """List the starts of consecutive events.
+
+    Returns:
+        Shape ``(count,)``, ``datetime64[us]`` in UTC.
+    """
+    steps = np.arange(count, dtype=np.int64) * to_microseconds(resolution)
+    return to_datetime64(start) + steps.astype("timedelta64[us]")
+
+
+def local_midnights(first: np.datetime64, last: np.datetime64, zone: str) -> tuple[list[date], Instants]:
+    """List the local days that touch a period.
+
+    Args:
+        first: An instant in the first day, UTC.
+        last: An instant in the last day, UTC.
+        zone: IANA name of the time zone.
+
+    Returns:
+        The dates, and the instants at which they start: shape ``(n_days,)``. A day may have 23, 24 or 25 hours.
+    """
+    tz = find_zone(zone)
+    day = from_datetime64(first).astimezone(tz).date()
+    final = from_datetime64(last).astimezone(tz).date()
+    days = [day + timedelta(days=n) for n in range((final - day).days + 1)]
+    starts = [to_datetime64(datetime(d.year, d.month, d.day, tzinfo=tz)) for d in days]
+    return days, np.array(starts, dtype="datetime64[us]")

@@ -1,0 +1,132 @@
+"""Store what was measured or forecast: the one way in for power, prices and weather."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
+from flexmeasures.data.tables import Sensor
+from flexmeasures.domain.beliefs import (
+    Beliefs,
+    belief_horizons,
+    belief_times,
+    infer_repetition,
+    repeat_values,
+)
+from flexmeasures.domain.errors import BadValues, ResolutionMismatch
+from flexmeasures.domain.time import event_grid, format_duration
+
+__all__ = ["Recording", "Series", "TooManyValues", "check_signs", "record_beliefs"]
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class TooManyValues(BadValues):
+    """More values than one request may carry."""
+
+    code = "too-many-values"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values for one or more sensors, evenly spread over the period of the message.
+
+    Attributes:
+        sensors: Each gets all of the values.
+        values: Shape ``(n,)``, in the unit of the sensors.
+    """
+
+    sensors: Sequence[Sensor]
+    values: Values
+
+
+@dataclass(frozen=True)
+class Recording:
+    """When the values of a message happened and when they were known.
+
+    Attributes:
+        start: Start of the first event.
+        end: End of the last event.
+        recorded_by: All were recorded at this time or earlier.
+        horizon: Each was recorded this long before the end of its event or earlier; None: at ``recorded_by``.
+        source_id: Who says so.
+        overwrite: Whether an equal belief of this source may be replaced.
+        limit: The largest number of beliefs that may be stored.
+    """
+
+    start: datetime
+    end: datetime
+    recorded_by: datetime
+    horizon: timedelta | None
+    source_id: int
+    overwrite: bool = False
+    limit: int = 1_000_000
+
+
+def record_beliefs(session: Session, series: Sequence[Series], recording: Recording) -> int:
+    """Store the values of a message; all or none of them.
+
+    Values coarser than a sensor's events are repeated.
+
+    Returns:
+        How many beliefs were stored.
+
+    Raises:
+        ResolutionMismatch: If values do not fit the resolution of their sensors, or the sensors' resolutions differ.
+        TooManyValues: If there are more than the limit.
+        Conflict: If such a belief is there already. The transaction is spoilt then.
+    """
+    resolution = _common_resolution([sensor for one in series for sensor in one.sensors])
+    repetitions = [infer_repetition(recording.end - recording.start, len(one.values), resolution) for one in series]
+    total = sum(
+        len(one.values) * times * len(one.sensors) for one, times in zip(series, repetitions, strict=True)
+    )
+    if total > recording.limit:
+        raise TooManyValues(
+            f"This request makes {total} values; one request may make at most {recording.limit}. Send it in parts.",
+            {"limit": recording.limit},
+        )
+    batches = [
+        SensorBeliefs(sensor.id, _as_beliefs(sensor, repeat_values(one.values, times), recording))
+        for one, times in zip(series, repetitions, strict=True)
+        for sensor in one.sensors
+    ]
+    insert_beliefs(session, batches, overwrite=recording.overwrite)
+    return total
+
+
+def _common_resolution(sensors: Sequence[Sensor]) -> timedelta:
+    first = sensors[0]
+    for other in sensors[1:]:
+        if other.event_resolution != first.event_resolution:
+            names = " and ".join(
+                f"{s.name!r} (id {s.id}, {format_duration(s.event_resolution)})" for s in (first, other)
+            )
+            raise ResolutionMismatch(f"The resolutions of {names} are conflicting. Post to them separately.")
+    return first.event_resolution
+
+
+def _as_beliefs(sensor: Sensor, values: Values, recording: Recording) -> Beliefs:
+    starts = event_grid(recording.start, sensor.event_resolution, len(values))
+    times = belief_times(starts, sensor.event_resolution, recording.recorded_by, recording.horizon)
+    horizons = belief_horizons(sensor.knowledge_rule, starts, sensor.event_resolution, times)
+    return Beliefs(starts, values, horizons, np.full(len(values), recording.source_id, dtype=np.int32))
+
+
+def check_signs(values: Values, is_consumer: bool, is_producer: bool) -> str | None:
+    """Compare power [MW, consumption positive] with what an asset can do.
+
+    Returns:
+        None if it fits; else what the values break: "consumes only" or "produces only".
+    """
+    if is_consumer and not is_producer and (values < 0).any():
+        return "consumes only"
+    if is_producer and not is_consumer and (values > 0).any():
+        return "produces only"
+    return None

@@ -1,0 +1,389 @@
+"""Every setting once: its name, type, default, unit and meaning, and where its value comes from.
+
+Later sources win: the defaults, the defaults of the environment (``FLASK_ENV``), ``~/.flexmeasures.cfg``, the file
+``flexmeasures.cfg`` in the instance folder, ``.env``, the process environment. The two files are written in Python;
+in the environment a list, tuple or mapping is written as JSON or as a Python literal, a duration in ISO 8601 or as
+a number of seconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic import TypeAdapter, ValidationError
+
+from flexmeasures.domain.errors import InvalidInput
+
+__all__ = ["ENVIRONMENTS", "SETTINGS", "Setting", "SettingsError", "load_settings", "provide_secret_key"]
+
+ENVIRONMENTS = ("documentation", "development", "testing", "staging", "production")
+
+CONFIG_FILE = "flexmeasures.cfg"
+
+
+class SettingsError(InvalidInput):
+    """A setting is missing or has a wrong type; the message says which one and what to do."""
+
+    code = "bad-setting"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: As written in the configuration file and in the environment.
+        type: What its values are, as a type annotation.
+        default: Its value where nobody says otherwise.
+        meaning: What it does, in a sentence, with its unit where it has one.
+        by_environment: Other defaults for some values of ``FLASK_ENV``.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    meaning: str
+    by_environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def parse(self, value: Any) -> Any:
+        """Read a value, from a file as it is or from the environment as text.
+
+        Raises:
+            SettingsError: If it is not of the setting's type.
+        """
+        adapter = TypeAdapter(self.type)
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            if isinstance(value, str):
+                literal = _read_literal(value)
+                if literal is not value:
+                    return self.parse(literal)
+            raise SettingsError(
+                f"{self.name} is set to {value!r}, but {error.errors()[0]['msg'].lower()}. "
+                f"It means: {self.meaning} Default: {self.default!r}.",
+                {"setting": self.name},
+            ) from None
+
+
+def _read_literal(text: str) -> Any:
+    """Read JSON or a Python literal; anything else comes back as it is."""
+    translated = {"true": "True", "false": "False", "null": "None"}.get(text.strip(), text)
+    try:
+        return ast.literal_eval(translated)
+    except (ValueError, SyntaxError):
+        return text
+
+
+_MAIL_SENDER = ("FlexMeasures", "no-reply@example.com")
+
+SETTINGS: tuple[Setting, ...] = (
+    # Basic functionality
+    Setting("DEBUG", bool, False, "Whether Flask shows its debugger.", {"development": True}),
+    Setting(
+        "LOGGING_LEVEL",
+        int | str,
+        logging.WARNING,
+        "Level from which messages are logged, as a number or a name of the logging package.",
+        {"production": logging.ERROR, "development": logging.DEBUG, "testing": logging.INFO},
+    ),
+    Setting(
+        "FLEXMEASURES_MODE",
+        str,
+        "",
+        'Extra behaviour: "demo" or "play", see the page about modes.',
+        {"development": "development", "testing": "test"},
+    ),
+    Setting(
+        "FLEXMEASURES_LP_SOLVER",
+        str,
+        "highs",
+        'Solver for schedules: "highs" works in process, any other name is the command of a solver.',
+    ),
+    Setting(
+        "FLEXMEASURES_HOSTS_AND_AUTH_START",
+        dict[str, str],
+        {"flexmeasures.io": "2021-01"},
+        "Domains on which the platform runs, each with the month (YYYY-MM) since when it has its owner.",
+    ),
+    Setting("FLEXMEASURES_PLUGIN_PATHS", list[str], [], "Absolute paths of plugin folders."),
+    Setting(
+        "FLEXMEASURES_DB_BACKUP_PATH",
+        str,
+        "migrations/dumps",
+        "Folder for backups made with `flexmeasures db-ops save`.",
+    ),
+    Setting(
+        "FLEXMEASURES_PROFILE_REQUESTS",
+        bool,
+        False,
+        "Whether to log how long each request takes.",
+        {"development": True},
+    ),
+    Setting(
+        "FLEXMEASURES_INSTANCE_PATH",
+        str | None,
+        None,
+        "Folder for the embedded data, the configuration and the logs; read from the environment only.",
+    ),
+    Setting(
+        "FLEXMEASURES_FORCE_HTTPS",
+        bool,
+        True,
+        "Whether plain HTTP is sent on to HTTPS; never for localhost, nor in debug mode.",
+        {"documentation": False, "development": False, "testing": False},
+    ),
+    Setting(
+        "FLEXMEASURES_TRUSTED_PROXIES",
+        int,
+        0,
+        "Number of reverse proxies in front of the server whose X-Forwarded headers are believed.",
+    ),
+    Setting(
+        "FLEXMEASURES_MAX_VALUES_PER_REQUEST",
+        int,
+        1_000_000,
+        "Largest number of values that one request may post or ask for.",
+    ),
+    Setting("MAX_CONTENT_LENGTH", int, 32 * 1024 * 1024, "Largest body of a request [bytes]."),
+    # UI
+    Setting("FLEXMEASURES_PLATFORM_NAME", str, "FlexMeasures", "Name used in headings."),
+    Setting("FLEXMEASURES_HIDE_NAN_IN_UI", bool, False, 'Whether to hide "nan" in tables of metrics.'),
+    Setting("RQ_DASHBOARD_POLL_INTERVAL", int, 3000, "How often the page of job queues refreshes [ms]."),
+    Setting(
+        "FLEXMEASURES_LISTED_VIEWS",
+        list[str],
+        ["dashboard", "analytics", "portfolio", "assets", "users"],
+        "Views listed in the menu.",
+    ),
+    Setting(
+        "FLEXMEASURES_JS_VERSIONS",
+        dict[str, str],
+        {"vega": "5", "vegaembed": "6.17.0", "vegalite": "5.0.0"},
+        "Versions of the chart libraries named in chart specifications.",
+    ),
+    # Timing
+    Setting("FLEXMEASURES_TIMEZONE", str, "Asia/Seoul", "Time zone in which the platform operates."),
+    Setting(
+        "FLEXMEASURES_PLANNING_TTL",
+        timedelta,
+        timedelta(days=7),
+        "How long the outcome of a scheduling job is kept; negative: forever.",
+    ),
+    Setting(
+        "FLEXMEASURES_PLANNING_HORIZON", timedelta, timedelta(hours=48), "How far ahead schedules are made."
+    ),
+    # Tokens
+    Setting("DARK_SKY_API_KEY", str | None, None, "Token for the DarkSky weather service."),
+    Setting("MAPBOX_ACCESS_TOKEN", str | None, None, "Token for maps by MapBox."),
+    Setting(
+        "FLEXMEASURES_TASK_CHECK_AUTH_TOKEN",
+        str | None,
+        None,
+        "Token with which other services may ask when recurring tasks last ran.",
+    ),
+    # Database
+    Setting(
+        "SQLALCHEMY_DATABASE_URI",
+        str | None,
+        None,
+        "The PostgreSQL database, as postgresql://<user>:<password>@<host>[:<port>]/<db>; unset: the embedded one.",
+    ),
+    Setting(
+        "SQLALCHEMY_ENGINE_OPTIONS",
+        dict[str, Any],
+        {"pool_recycle": 299, "pool_pre_ping": True, "connect_args": {"options": "-c timezone=utc"}},
+        "Options of the SQLAlchemy engine.",
+    ),
+    Setting("SQLALCHEMY_TRACK_MODIFICATIONS", bool, False, "Whether Flask-SQLAlchemy signals changes."),
+    # Security
+    Setting(
+        "SECRET_KEY",
+        str | None,
+        None,
+        "Signs sessions and tokens. With the embedded database one is made and kept in the instance folder.",
+    ),
+    Setting("SECURITY_PASSWORD_SALT", str | None, None, "Extra salt of passwords; unset: SECRET_KEY."),
+    Setting("SECURITY_PASSWORD_HASH", str, "bcrypt", "How passwords are hashed."),
+    Setting(
+        "SECURITY_TOKEN_AUTHENTICATION_HEADER", str, "Authorization", "The header that carries the token."
+    ),
+    Setting("SECURITY_TOKEN_MAX_AGE", int, 6 * 60 * 60, "How long a token is valid [s]."),
+    Setting("SECURITY_TRACKABLE", bool, False, "Whether Flask-Security keeps its own login statistics."),
+    Setting("SECURITY_REGISTERABLE", bool, False, "Whether anybody may register."),
+    Setting("SECURITY_RECOVERABLE", bool, True, "Whether users may reset a forgotten password."),
+    Setting(
+        "SECURITY_EMAIL_SUBJECT_PASSWORD_RESET",
+        str,
+        "FlexMeasures: Password reset instructions",
+        "Subject of the mail with the link for a new password.",
+    ),
+    Setting(
+        "SECURITY_EMAIL_SUBJECT_PASSWORD_NOTICE",
+        str,
+        "FlexMeasures: Your password has been reset",
+        "Subject of the mail which says that the password has changed.",
+    ),
+    Setting("CORS_ORIGINS", list[str] | str, [], 'Origins that may call the API from a browser; "*": all.'),
+    Setting("CORS_RESOURCES", list[str] | str | dict[str, Any], [r"/api/*"], "What other origins may call."),
+    Setting("CORS_SUPPORTS_CREDENTIALS", bool, True, "Whether other origins may send cookies."),
+    # Mail
+    Setting("MAIL_SERVER", str, "localhost", "Host of the mail server."),
+    Setting("MAIL_PORT", int, 25, "Port of the mail server."),
+    Setting("MAIL_USE_TLS", bool, False, "Whether to start TLS with the mail server."),
+    Setting("MAIL_USE_SSL", bool, False, "Whether to talk TLS with the mail server from the start."),
+    Setting("MAIL_USERNAME", str | None, None, "Login at the mail server."),
+    Setting("MAIL_DEFAULT_SENDER", tuple[str, str] | str, _MAIL_SENDER, "Shown name and address of senders."),
+    Setting("MAIL_PASSWORD", str | None, None, "Password at the mail server."),
+    # Redis
+    Setting(
+        "FLEXMEASURES_REDIS_URL",
+        str | None,
+        None,
+        'Host (documented default "localhost") or URL of the Redis or Valkey server; unset: the embedded one.',
+    ),
+    Setting("FLEXMEASURES_REDIS_PORT", int, 6379, "Port of the Redis server."),
+    Setting("FLEXMEASURES_REDIS_DB_NR", int, 0, "Number of the Redis database, 0 to 15."),
+    Setting("FLEXMEASURES_REDIS_PASSWORD", str | None, None, "Password of the Redis server."),
+    # Demonstrations
+    Setting(
+        "FLEXMEASURES_PUBLIC_DEMO_CREDENTIALS",
+        tuple[str, str] | None,
+        None,
+        "E-mail address and password shown on the login page in demo mode.",
+    ),
+    Setting(
+        "FLEXMEASURES_DEMO_YEAR", int | None, None, "Year whose data are shown as if current in demo mode."
+    ),
+    Setting("JSONIFY_PRETTYPRINT_REGULAR", bool, False, "Whether JSON is indented.", {"development": True}),
+)
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+# Set in the environment for other purposes than being a setting.
+_NOT_SETTINGS = {"FLEXMEASURES_SUPERVISED"}
+
+
+def load_settings(
+    env: str,
+    instance_path: Path,
+    config_file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Collect the values of all settings.
+
+    In the environment "testing" only the defaults count, so that a test means the same on every machine.
+
+    Args:
+        env: One of `ENVIRONMENTS`.
+        instance_path: The instance folder.
+        config_file: A configuration file to read instead of the two usual ones.
+        environ: The environment; the process's own, completed by ``.env``, if left out.
+
+    Returns:
+        The values by name (those of plugins and extensions included), and warnings to show.
+
+    Raises:
+        SettingsError: If a value has a wrong type, or the environment or file does not exist.
+    """
+    if env not in ENVIRONMENTS:
+        raise SettingsError(
+            f"FLASK_ENV is {env!r}, but it must be one of {', '.join(ENVIRONMENTS)}. Unset it for production."
+        )
+    values = {s.name: s.by_environment.get(env, s.default) for s in SETTINGS}
+    warnings: list[str] = []
+    if env == "testing":
+        return values, warnings
+    for path in _config_files(instance_path, config_file):
+        _apply(values, warnings, _read_python(path), str(path))
+    if environ is None:
+        environ = {**{k: v for k, v in dotenv_values().items() if v is not None}, **os.environ}
+    _apply(values, warnings, _from_environment(environ), "the environment")
+    return values, warnings
+
+
+def _config_files(instance_path: Path, config_file: Path | None) -> list[Path]:
+    if config_file is not None:
+        if not config_file.is_file():
+            raise SettingsError(f"There is no configuration file {config_file}.")
+        return [config_file]
+    usual = [Path("~/.flexmeasures.cfg").expanduser(), instance_path / CONFIG_FILE]
+    return [path for path in usual if path.is_file()]
+
+
+def _read_python(path: Path) -> dict[str, Any]:
+    """Run a configuration file and keep its upper-case names, as Flask does."""
+    module = ModuleType("config")
+    module.__file__ = str(path)
+    try:
+        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # noqa: S102 - it is the owner's own file
+    except Exception as error:  # noqa: BLE001 - whatever it raises, the user must learn which file is wrong
+        raise SettingsError(
+            f"The configuration file {path} cannot be read: {type(error).__name__}: {error}"
+        ) from error
+    return {name: value for name, value in vars(module).items() if name.isupper()}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in _BY_NAME or name.startswith("FLEXMEASURES_")) and name not in _NOT_SETTINGS and value != ""
+    }
+
+
+def _apply(values: dict[str, Any], warnings: list[str], found: Mapping[str, Any], where: str) -> None:
+    for name, value in found.items():
+        if name in _BY_NAME:
+            values[name] = _BY_NAME[name].parse(value)
+            continue
+        values[name] = value
+        close = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.88)
+        if name.startswith("FLEXMEASURES_") or close:
+            hint = f" Did you mean {close[0]}?" if close else ""
+            warnings.append(f"{name}, set in {where}, is no setting of FlexMeasures.{hint}")
+
+
+def provide_secret_key(values: dict[str, Any], env: str, instance_path: Path) -> str:
+    """Find the key that signs sessions and tokens, or make one for the embedded default.
+
+    Raises:
+        SettingsError: If there is none and the database is not the embedded one; says how to make one.
+    """
+    if values["SECRET_KEY"]:
+        return str(values["SECRET_KEY"])
+    if env in ("documentation", "testing"):
+        return f"only-for-{env}"
+    key_file = instance_path / "secret_key"
+    if key_file.is_file():
+        return key_file.read_text().strip()
+    if values["SQLALCHEMY_DATABASE_URI"]:
+        raise SettingsError(
+            "SECRET_KEY is not set; it signs sessions and tokens and must be kept secret. Make one with\n\n"
+            '    python -c "import secrets; print(secrets.token_urlsafe())"\n\n'
+            f"and set it as environment variable SECRET_KEY, in ~/.flexmeasures.cfg or in {instance_path / CONFIG_FILE},"
+            f" or write it to {key_file} (readable by its owner only)."
+        )
+    instance_path.mkdir(parents=True, exist_ok=True)
+    draft = instance_path / f".secret_key.{os.getpid()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+    try:
+        os.link(draft, key_file)  # whole or not at all, and the first of several processes wins
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return key_file.read_text().strip()

@@ -1,0 +1,1 @@
+"""The pages: blueprints, templates and static files. Nothing is loaded from other hosts."""

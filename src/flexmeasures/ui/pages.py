@@ -1,0 +1,33 @@
+"""The first pages: the login page is Flask-Security's, the start page lists the user's assets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, current_app, request
+from flask_security import auth_required
+from flask_login import current_user
+
+from flexmeasures.data.database import db
+from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
+from flexmeasures.services.assets import visible_assets
+from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint(
+    "flexmeasures_ui", __name__, template_folder="templates", static_folder="static", static_url_path="/ui/static"
+)
+
+
+@blueprint.get("/")
+@auth_required("session")
+def home() -> str | Response:
+    """Show what the user owns."""
+    ownership = current_app.config["FLEXMEASURES_HOSTS_AND_AUTH_START"]
+    authority = NamingAuthority.of_host(request.host, ownership, datetime.now(UTC).date())
+    assets = [
+        (asset, ConnectionAddress(asset.id, asset.owner_id).build(authority))
+        for asset in visible_assets(db.session, current_user)
+    ]
+    return render_flexmeasures_template("home.html", assets=assets)

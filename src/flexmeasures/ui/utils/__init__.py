@@ -1,0 +1,1 @@
+"""A public path that plugins know; nothing new belongs here."""

@@ -1,0 +1,1 @@
+"""UFTP, the flexibility-trading protocol of Shapeshifter."""

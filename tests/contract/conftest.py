@@ -1,0 +1,121 @@
+"""Real servers for the contract ring: one embedded PostgreSQL and Valkey, emptied before each test."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flexmeasures.app import create
+from flexmeasures.data.database import db, prepare, redis_connection
+from flexmeasures.testing import Cast, make_cast
+
+
+@pytest.fixture(scope="session")
+def instance_path() -> Iterator[Path]:
+    """A folder for the embedded servers, with a path short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="fm-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_app(instance_path: Path) -> Iterator[Flask]:
+    """The application on running servers with the newest schema."""
+    app = create("testing", settings={"FLEXMEASURES_INSTANCE_PATH": str(instance_path)})
+    prepare(app)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    redis_connection(app).connection_pool.disconnect()
+    app.extensions["embedded"].services.leave()
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """The application with an empty database and job store, and its settings as they were."""
+    settings = dict(shared_app.config)
+    with shared_app.app_context():
+        names = ", ".join(table.name for table in db.metadata.sorted_tables)
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(f"truncate {names} restart identity cascade")
+        redis_connection(shared_app).flushdb()
+    yield shared_app
+    shared_app.config.clear()
+    shared_app.config.update(settings)
+
+
+@pytest.fixture
+def cast(app: Flask) -> Cast:
+    """The fixed cast: people, a site with assets, and a market with prices."""
+    with app.app_context():
+        made = make_cast(db.session)
+        db.session.commit()
+    return made
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Somebody who sends HTTP requests."""
+    return app.test_client()
+
+
+class Caller:
+    """Somebody who sends messages with a token."""
+
+    def __init__(self, client: FlaskClient, email: str, password: str) -> None:
+        answer = client.post("/api/requestAuthToken", json={"email": email, "password": password})
+        assert answer.status_code == 200, answer.json
+        self.client = client
+        self.headers = {"Authorization": answer.json["auth_token"]}
+
+    def get(self, service: str, version: str = "v2_0", **query: Any) -> Any:
+        """Ask a service."""
+        return self.client.get(f"/api/{version}/{service}", query_string=query, headers=self.headers)
+
+    def post(self, service: str, message: Any, version: str = "v2_0") -> Any:
+        """Send a message to a service."""
+        return self.client.post(f"/api/{version}/{service}", json=message, headers=self.headers)
+
+
+@pytest.fixture
+def owner(client: FlaskClient, cast: Cast) -> Caller:
+    """The owner of the site."""
+    return Caller(client, cast.owner_email, cast.password)
+
+
+@pytest.fixture
+def stranger(client: FlaskClient, cast: Cast) -> Caller:
+    """A Prosumer with a site of their own."""
+    return Caller(client, cast.stranger_email, cast.password)
+
+
+@pytest.fixture
+def admin(client: FlaskClient, cast: Cast) -> Caller:
+    """Somebody who may do everything."""
+    return Caller(client, cast.admin_email, cast.password)
+
+
+@pytest.fixture
+def work(app: Flask) -> Any:
+    """Let a worker do all jobs that wait, in this process."""
+    from rq import SimpleWorker  # noqa: PLC0415 - only some tests need it
+
+    from flexmeasures.jobs.queues import get_queue  # noqa: PLC0415 - only some tests need it
+
+    def do_all() -> None:
+        with app.app_context():
+            queue = get_queue(redis_connection(app), "scheduling")
+            SimpleWorker([queue], connection=redis_connection(app)).work(burst=True)
+            db.session.remove()
+
+    return do_all
+
+
+QUARTER = timedelta(minutes=15)
