@@ -101,7 +101,9 @@ def _set_up_logging(app: Flask, instance_path: Path) -> None:
     folder = instance_path / "logs"
     if instance_path.is_dir():
         folder.mkdir(exist_ok=True)
-        file = RotatingFileHandler(folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True)
+        file = RotatingFileHandler(
+            folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True
+        )
         file.setFormatter(
             logging.Formatter("%(asctime)s %(levelname)s [%(pathname)s:%(lineno)d]: %(message)s")
         )

@@ -328,7 +328,7 @@ def _read_python(path: Path) -> dict[str, Any]:
     module.__file__ = str(path)
     try:
         exec(compile(path.read_bytes(), path, "exec"), module.__dict__)  # noqa: S102 - it is the owner's own file
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the user must learn which file is wrong
+    except Exception as error:
         raise SettingsError(
             f"The configuration file {path} cannot be read: {type(error).__name__}: {error}"
         ) from error
@@ -339,7 +339,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if (name in _BY_NAME or name.startswith("FLEXMEASURES_")) and name not in _NOT_SETTINGS and value != ""
+        if (name in _BY_NAME or name.startswith("FLEXMEASURES_"))
+        and name not in _NOT_SETTINGS
+        and value != ""
     }
 
 
@@ -372,8 +374,8 @@ def provide_secret_key(values: dict[str, Any], env: str, instance_path: Path) ->
         raise SettingsError(
             "SECRET_KEY is not set; it signs sessions and tokens and must be kept secret. Make one with\n\n"
             '    python -c "import secrets; print(secrets.token_urlsafe())"\n\n'
-            f"and set it as environment variable SECRET_KEY, in ~/.flexmeasures.cfg or in {instance_path / CONFIG_FILE},"
-            f" or write it to {key_file} (readable by its owner only)."
+            f"and set it as environment variable SECRET_KEY, in ~/.flexmeasures.cfg or in "
+            f"{instance_path / CONFIG_FILE}, or write it to {key_file} (readable by its owner only)."
         )
     instance_path.mkdir(parents=True, exist_ok=True)
     draft = instance_path / f".secret_key.{os.getpid()}"

@@ -49,15 +49,17 @@ class Cast:
 
     def address(self, asset: str, event: str = "") -> str:
         """Write the entity address of one of the owner's assets, or of an event such as "204:soc"."""
-        return f"ea1.2021-01.io.flexmeasures:{self.owner_id}:{self.assets[asset]}" + (f":{event}" if event else "")
+        return f"ea1.2021-01.io.flexmeasures:{self.owner_id}:{self.assets[asset]}" + (
+            f":{event}" if event else ""
+        )
 
 
 def make_cast(session: Session, password: str = "correct horse") -> Cast:  # noqa: S107 - for tests
     """Make the cast; the caller commits.
 
-    The owner has a battery (2 MW, 0 to 5 MWh, with 2.5 MWh in it), a one-way and a two-way charging station (2 MW each),
-    a solar roof and a building (1 MW each), all in quarter hours. The market's hourly prices are a wave on the first day,
-    and on the second 8 hours at 100, 8 hours at 90 and 8 hours at 100 EUR/MWh.
+    The owner has a battery (2 MW, 0 to 5 MWh, with 2.5 MWh in it), a one-way and a two-way charging station (2 MW
+    each), a solar roof and a building (1 MW each), all in quarter hours. The market's hourly prices are a wave on the
+    first day, and on the second 8 hours at 100, 8 hours at 90 and 8 hours at 100 EUR/MWh.
     """
     add_structure(session)
     password_hash = hash_new_password(password)
@@ -86,7 +88,16 @@ def make_cast(session: Session, password: str = "correct horse") -> Cast:  # noq
     store_values(session, market, CAST_DAY, prices)
 
     def asset(name: str, type_name: str, owner: User, capacity: float, **limits: float) -> Asset:
-        new = NewAsset(name, type_name, capacity, timedelta(minutes=15), owner_id=owner.id, market_id=market.id, **_SITE, **limits)
+        new = NewAsset(
+            name,
+            type_name,
+            capacity,
+            timedelta(minutes=15),
+            owner_id=owner.id,
+            market_id=market.id,
+            **_SITE,
+            **limits,
+        )
         return create_asset(session, new)
 
     battery_size = {"min_soc_in_mwh": 0.0, "max_soc_in_mwh": 5.0}
@@ -126,6 +137,9 @@ def store_values(session: Session, thing: Asset | Market, start: datetime, value
     starts = event_grid(start, sensor.event_resolution, len(values))
     known = sensor.knowledge_rule.knowledge_times(starts, sensor.event_resolution)
     beliefs = Beliefs(
-        starts, np.asarray(values, dtype=float), known - known, np.full(len(starts), source.id, dtype=np.int32)
+        starts,
+        np.asarray(values, dtype=float),
+        known - known,
+        np.full(len(starts), source.id, dtype=np.int32),
     )
     insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)])

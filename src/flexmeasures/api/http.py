@@ -10,7 +10,7 @@ from flask import Request, Response
 __all__ = ["json_response", "read_body", "read_query"]
 
 
-class NotJson(Exception):  # noqa: N818 - it is an answer rather than an error
+class NotJson(Exception):
     """The body of a request is no JSON object."""
 
 

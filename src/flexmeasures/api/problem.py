@@ -7,8 +7,8 @@ import logging
 import uuid
 
 from flask import Flask, Response, render_template, request
-from sqlalchemy.exc import OperationalError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
 
 from flexmeasures.api.http import json_response
@@ -33,7 +33,9 @@ def register(app: Flask) -> None:
 
 def unauthorized(*_: object) -> Response:
     """Answer a request that needs a user and has none."""
-    return _answer(401, "You could not be properly authenticated for this content.", statuses_name="UNAUTHORIZED")
+    return _answer(
+        401, "You could not be properly authenticated for this content.", statuses_name="UNAUTHORIZED"
+    )
 
 
 def forbidden(*_: object) -> Response:
@@ -48,7 +50,9 @@ def _http_error(error: HTTPException) -> Response:
         refusal = statuses.TOO_LARGE("The limit is the setting MAX_CONTENT_LENGTH. Send it in parts.")
         return _answer(413, refusal.message, statuses_name=refusal.status.name)
     if isinstance(error, MethodNotAllowed) and _service_type():
-        refusal = statuses.INVALID_METHOD(f"Use {' or '.join(m for m in error.valid_methods or () if m not in ('HEAD', 'OPTIONS'))}.")
+        refusal = statuses.INVALID_METHOD(
+            f"Use {' or '.join(m for m in error.valid_methods or () if m not in ('HEAD', 'OPTIONS'))}."
+        )
         response = _answer(405, refusal.message, statuses_name=refusal.status.name)
         response.headers["Allow"] = ", ".join(error.valid_methods or ())
         return response
@@ -77,7 +81,9 @@ def _bug(error: Exception) -> Response:
 def _answer(code: int, message: str, statuses_name: str | None = None) -> Response:
     if not request.path.startswith("/api") and not request.is_json:
         return Response(
-            render_template("error.html", code=code, message=html.unescape(message)), code, mimetype="text/html"
+            render_template("error.html", code=code, message=html.unescape(message)),
+            code,
+            mimetype="text/html",
         )
     body = {"message": message, "status": statuses_name or code}
     kind = _service_type()

@@ -18,7 +18,9 @@ __all__ = ["hash_new_password", "init_app", "password_is_right"]
 def init_app(app: Flask) -> None:
     """Set Flask-Security up on our users and roles."""
     app.config["SECURITY_PASSWORD_SALT"] = app.config["SECURITY_PASSWORD_SALT"] or app.config["SECRET_KEY"]
-    app.config.setdefault("SECURITY_USER_IDENTITY_ATTRIBUTES", [{"email": {"mapper": _as_sent, "case_insensitive": True}}])
+    app.config.setdefault(
+        "SECURITY_USER_IDENTITY_ATTRIBUTES", [{"email": {"mapper": _as_sent, "case_insensitive": True}}]
+    )
     app.config.setdefault("SECURITY_LOGIN_USER_TEMPLATE", "auth/login.html")
     app.config.setdefault("SECURITY_EMAIL_VALIDATOR_ARGS", {"check_deliverability": False})
     app.config.setdefault("SECURITY_POST_LOGOUT_VIEW", "/")

@@ -103,7 +103,11 @@ def _may_have_plugins() -> bool:
         return True
     from flexmeasures.instance import find_instance_path  # noqa: PLC0415 - a light module
 
-    files = (Path(".env"), Path("~/.flexmeasures.cfg").expanduser(), find_instance_path() / "flexmeasures.cfg")
+    files = (
+        Path(".env"),
+        Path("~/.flexmeasures.cfg").expanduser(),
+        find_instance_path() / "flexmeasures.cfg",
+    )
     return any(word in path.read_text(errors="ignore") for path in files if path.is_file())
 
 

@@ -31,8 +31,12 @@ __all__ = ["add"]
 
 add = AppGroup("add", help="Add structure, users, assets, markets, sensors.")
 
-minutes = click.option("--event-resolution", type=click.IntRange(min=1), required=True, help="Length of its events [minutes].")
-timezone = click.option("--timezone", default="UTC", show_default=True, help="Time zone, such as Europe/Amsterdam.")
+minutes = click.option(
+    "--event-resolution", type=click.IntRange(min=1), required=True, help="Length of its events [minutes]."
+)
+timezone = click.option(
+    "--timezone", default="UTC", show_default=True, help="Time zone, such as Europe/Amsterdam."
+)
 latitude = click.option("--latitude", type=float, required=True, help="Place [degrees north].")
 longitude = click.option("--longitude", type=float, required=True, help="Place [degrees east].")
 
@@ -108,7 +112,9 @@ def _read_password(from_stdin: bool) -> str:
 @latitude
 @longitude
 @click.option("--owner-id", type=int, required=True, help="Id of the user who owns it.")
-@click.option("--market-id", type=int, help="Id of the market whose prices it pays; a dummy market if left out.")
+@click.option(
+    "--market-id", type=int, help="Id of the market whose prices it pays; a dummy market if left out."
+)
 @timezone
 @click.option("--min-soc-in-MWh", "min_soc_in_mwh", type=float, help="Smallest state of charge [MWh].")
 @click.option("--max-soc-in-MWh", "max_soc_in_mwh", type=float, help="Largest state of charge [MWh].")

@@ -137,8 +137,8 @@ run = click.Command(
         click.Option(["--no-worker"], is_flag=True, help="Leave jobs to workers that are started by hand."),
     ],
     short_help="Run FlexMeasures: database, worker and web server.",
-    help="Run FlexMeasures: the embedded database and job store (unless others are configured), a worker and a "
-    "web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn.",
+    help="Run FlexMeasures: the embedded database and job store (unless others are configured), a worker "
+    "and a web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn.",
 )
 
 

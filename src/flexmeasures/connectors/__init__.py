@@ -1,0 +1,1 @@
+"""We as a client of others: weather services, mail, peers. One folder each."""

@@ -18,7 +18,16 @@ from sqlalchemy.engine import make_url
 
 from flexmeasures.data.embedded import EmbeddedServices
 
-__all__ = ["HEAD", "MIGRATIONS", "database_uri", "db", "init_app", "keep_schema", "prepare", "redis_connection"]
+__all__ = [
+    "HEAD",
+    "MIGRATIONS",
+    "database_uri",
+    "db",
+    "init_app",
+    "keep_schema",
+    "prepare",
+    "redis_connection",
+]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -71,7 +80,11 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
     if needs_postgres or needs_redis:
         embedded = _Embedded(EmbeddedServices(instance_path, fast=fast))
         app.extensions["embedded"] = embedded
-    uri = embedded.services.database_uri if embedded and needs_postgres else app.config["SQLALCHEMY_DATABASE_URI"]
+    uri = (
+        embedded.services.database_uri
+        if embedded and needs_postgres
+        else app.config["SQLALCHEMY_DATABASE_URI"]
+    )
     app.config["SQLALCHEMY_DATABASE_URI"] = database_uri(uri)
     db.init_app(app)
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
@@ -142,7 +155,9 @@ def _make_redis(app: Flask, embedded: _Embedded | None) -> redis.Redis:
                 return super().connect(*args, **kwargs)
 
         path = services.redis_url.removeprefix("unix://")
-        return redis.Redis(connection_pool=redis.ConnectionPool(connection_class=EmbeddedConnection, path=path))
+        return redis.Redis(
+            connection_pool=redis.ConnectionPool(connection_class=EmbeddedConnection, path=path)
+        )
     config = app.config
     url = config["FLEXMEASURES_REDIS_URL"]
     if "://" in url:

@@ -18,7 +18,7 @@ __all__ = ["PartialTaskCompletionException", "as_transaction", "task_with_status
 Function = Callable[..., Any]
 
 
-class PartialTaskCompletionException(Exception):  # noqa: N818 - plugins know it by this name
+class PartialTaskCompletionException(Exception):
     """A task did part of its work: keep the results, report a failure."""
 
 

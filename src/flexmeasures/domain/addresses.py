@@ -163,7 +163,13 @@ def parse_connection(text: object, shorthand: bool = True) -> ConnectionAddress:
     found = _CONNECTION.match(local if local is not None else str(text))
     if found and (local is not None or shorthand):
         return ConnectionAddress(int(found["asset"]), _optional(found["owner"]))
-    if shorthand and isinstance(text, str) and text.strip() and not text.startswith("ea1") and ":" not in text:
+    if (
+        shorthand
+        and isinstance(text, str)
+        and text.strip()
+        and not text.startswith("ea1")
+        and ":" not in text
+    ):
         return ConnectionAddress(None, name=text.strip())
     raise _bad(text, "connection", "ea1.2021-02.io.flexmeasures.company:30:73")
 

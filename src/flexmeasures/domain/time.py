@@ -70,7 +70,7 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidTime(
-            f"'{name}' is {text!r}, which is no existing ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
+            f"'{name}' is {text!r}, which is no existing date and time. Write it like 2021-06-01T12:00:00+02:00."
         ) from None
     if instant.tzinfo is None:
         raise NaiveTime(
@@ -100,7 +100,7 @@ def parse_duration(text: object, name: str = "duration") -> timedelta | isodate.
     try:
         if not isinstance(text, str):
             raise TypeError
-        return isodate.parse_duration(text.strip())  # type: ignore[no-any-return]
+        return isodate.parse_duration(text.strip())
     except (isodate.ISO8601Error, TypeError, ValueError, OverflowError, ArithmeticError):
         raise InvalidDuration(
             f"'{name}' is {text!r}, which is no ISO 8601 duration. Write it like PT15M, PT1H30M or P1D."
@@ -122,7 +122,9 @@ def parse_horizon(text: object, name: str = "horizon") -> tuple[timedelta, bool]
     repeated = _REPEAT.match(text) if isinstance(text, str) else None
     duration = parse_duration(repeated[1] + repeated[2] if repeated else text, name)
     if not isinstance(duration, timedelta):
-        raise InvalidDuration(f"'{name}' is {text!r}; months and years have no fixed length. Use days or hours.")
+        raise InvalidDuration(
+            f"'{name}' is {text!r}; months and years have no fixed length. Use days or hours."
+        )
     return duration, repeated is not None
 
 
@@ -132,10 +134,12 @@ def format_duration(duration: timedelta | isodate.Duration) -> str:
     >>> format_duration(timedelta(minutes=90)), format_duration(timedelta(days=2))
     ('PT1H30M', 'P2D')
     """
-    return isodate.duration_isoformat(duration)
+    return str(isodate.duration_isoformat(duration))
 
 
-def add_duration(start: datetime, duration: timedelta | isodate.Duration, zone: str | None = None) -> datetime:
+def add_duration(
+    start: datetime, duration: timedelta | isodate.Duration, zone: str | None = None
+) -> datetime:
     """Find the end of a period.
 
     Args:

@@ -16,11 +16,11 @@ _CURRENCIES = ("EUR", "USD", "GBP", "KRW", "AUD", "CHF", "DKK", "NOK", "SEK", "P
 
 
 @cache
-def _registry() -> pint.UnitRegistry:
+def _registry() -> pint.UnitRegistry[float]:
     # Loading the registry takes a quarter of a second, which only those who convert should pay.
     import pint  # noqa: PLC0415
 
-    registry: pint.UnitRegistry = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     for currency in _CURRENCIES:
         registry.define(f"{currency} = [currency_{currency}]")
     return registry
@@ -65,5 +65,7 @@ def conversion_factor(from_unit: str, to_unit: str) -> float:
     except pint.DimensionalityError as error:
         raise IncompatibleUnits(f"{from_unit} cannot be converted to {to_unit}: {error}.") from error
     if zero != 0:
-        raise IncompatibleUnits(f"{from_unit} and {to_unit} have different zero points: no factor converts them.")
+        raise IncompatibleUnits(
+            f"{from_unit} and {to_unit} have different zero points: no factor converts them."
+        )
     return float(f"{one:.15g}")

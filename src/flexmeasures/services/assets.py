@@ -15,7 +15,7 @@ from flexmeasures.data.stores import assets as store
 from flexmeasures.data.tables import Asset, Market, Sensor, User, WeatherSensor
 from flexmeasures.domain.addresses import ConnectionAddress
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
-from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, InvalidInput, NotFound
+from flexmeasures.domain.errors import BadAddress, FlexError, InvalidInput, NotFound
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role, is_admin
@@ -155,12 +155,16 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
     )
     asset_type = store.find_asset_type(session, new.asset_type_name)
     checks.that(
-        asset_type is not None, "asset_type_name", f"Asset type {new.asset_type_name} doesn't exist. Add structure first."
+        asset_type is not None,
+        "asset_type_name",
+        f"Asset type {new.asset_type_name} doesn't exist. Add structure first.",
     )
     if market_id is None:
         dummy = store.find_market(session, DUMMY_MARKET)
         market_id = dummy.id if dummy else None
-        checks.that(market_id is not None, "market_id", "There is no dummy market. Maybe add structure first.")
+        checks.that(
+            market_id is not None, "market_id", "There is no dummy market. Maybe add structure first."
+        )
     else:
         known = market_id <= store.MAX_ID and session.get(Market, market_id) is not None
         checks.that(known, "market_id", f"No market found with id {market_id}.")
@@ -203,7 +207,9 @@ def _check_asset_fields(checks: _Checks, new: NewAsset, name: str, display_name:
     )
     low, high = new.min_soc_in_mwh, new.max_soc_in_mwh
     for field, soc in (("min_soc_in_mwh", low), ("max_soc_in_mwh", high), ("soc_in_mwh", new.soc_in_mwh)):
-        checks.that(soc is None or (math.isfinite(soc) and soc >= 0), field, "Must be greater than or equal to 0.")
+        checks.that(
+            soc is None or (math.isfinite(soc) and soc >= 0), field, "Must be greater than or equal to 0."
+        )
     checks.that(
         low is None or high is None or high >= low,
         "max_soc_in_mwh",
@@ -295,7 +301,7 @@ def create_market(session: Session, new: NewMarket) -> Market:
     return market
 
 
-def _add_sensor(  # noqa: PLR0913 - a sensor is all of this
+def _add_sensor(
     session: Session,
     name: str,
     unit: str,
@@ -352,9 +358,13 @@ def resolve_connections(session: Session, user: User, addresses: Sequence[Connec
     by_name = {asset.display_name: asset for asset in found} | {asset.name: asset for asset in found}
     assets = []
     for address in addresses:
-        asset = by_id.get(address.asset_id) if address.asset_id is not None else by_name.get(address.name or "")
+        asset = (
+            by_id.get(address.asset_id) if address.asset_id is not None else by_name.get(address.name or "")
+        )
         if asset is None and address.name is not None:
-            raise BadAddress(f"{address.name!r} is neither an entity address nor the name of one of your assets.")
+            raise BadAddress(
+                f"{address.name!r} is neither an entity address nor the name of one of your assets."
+            )
         if asset is None:
             raise NotFound(f"You have no asset with id {address.asset_id}.")
         assets.append(asset)

@@ -21,7 +21,13 @@ from flexmeasures.data.tables import Asset
 from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times, mean_per_bin
 from flexmeasures.domain.errors import NotFound, UnknownPrices
 from flexmeasures.domain.scheduling import Schedule, plan_storage, storage_of_asset_type
-from flexmeasures.domain.time import event_grid, format_instant, from_datetime64, to_datetime64, to_microseconds
+from flexmeasures.domain.time import (
+    event_grid,
+    format_instant,
+    from_datetime64,
+    to_datetime64,
+    to_microseconds,
+)
 from flexmeasures.services.request_schedule import ScheduleRequest
 
 __all__ = ["Plan", "is_stored", "make_schedule", "read_schedule"]
@@ -183,4 +189,5 @@ def read_schedule(session: Session, asset: Asset, start: datetime, duration: tim
     on_grid = (offsets >= np.timedelta64(0, "us")) & (offsets % step == np.timedelta64(0, "us"))
     slots = (offsets[on_grid] // step).astype(np.int64)
     consecutive = slots == np.arange(len(slots))
-    return power[on_grid][consecutive][: max(1, duration // resolution)]
+    newest: Values = power[on_grid][consecutive]
+    return newest[: max(1, duration // resolution)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
 from flexmeasures.domain.errors import NotFound, ResolutionMismatch
 from flexmeasures.domain.time import format_duration
 
-__all__ = ["Question", "choose_sources", "check_resolution", "read_values"]
+__all__ = ["Question", "check_resolution", "choose_sources", "read_values"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -45,7 +45,7 @@ class Question:
     min_horizon: timedelta | None = None
     max_horizon: timedelta | None = None
     held_by: datetime | None = None
-    sources: SourceFilter = SourceFilter()
+    sources: SourceFilter = field(default_factory=SourceFilter)
 
 
 def check_resolution(sensor: Sensor, resolution: timedelta | None) -> None:
@@ -112,13 +112,17 @@ def choose_sources(
         NotFound: If a named user or role does not exist, or no active user has the role.
     """
     wanted = [DEFAULT_SOURCE_ROLE] if named is None else list(named)
-    ids = {int(name) for name in wanted if isinstance(name, int) or str(name).isascii() and str(name).isdigit()}
+    ids = {
+        int(name) for name in wanted if isinstance(name, int) or (str(name).isascii() and str(name).isdigit())
+    }
     roles = [str(name) for name in wanted if not (isinstance(name, int) or str(name).isdigit())]
     by_role = user_ids_with_role(session, roles)
     if named is not None:
         unknown = [role for role in roles if role not in by_role]
         unknown += [str(i) for i in ids if i >= 2**31 or session.get(User, i) is None]
         if unknown:
-            raise NotFound(f"No data source is known as {', '.join(unknown)}. Name user ids, or roles such as MDC.")
+            raise NotFound(
+                f"No data source is known as {', '.join(unknown)}. Name user ids, or roles such as MDC."
+            )
     chosen = ids.union(*by_role.values(), [user.id]) if by_role else ids | {user.id}
     return SourceFilter(types=types, user_ids=tuple(sorted(chosen)))

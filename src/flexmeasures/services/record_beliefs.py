@@ -83,7 +83,9 @@ def record_beliefs(session: Session, series: Sequence[Series], recording: Record
         Conflict: If such a belief is there already. The transaction is spoilt then.
     """
     resolution = _common_resolution([sensor for one in series for sensor in one.sensors])
-    repetitions = [infer_repetition(recording.end - recording.start, len(one.values), resolution) for one in series]
+    repetitions = [
+        infer_repetition(recording.end - recording.start, len(one.values), resolution) for one in series
+    ]
     total = sum(
         len(one.values) * times * len(one.sensors) for one, times in zip(series, repetitions, strict=True)
     )

@@ -15,7 +15,14 @@ from flexmeasures.domain.errors import BadAddress, BadValues, Conflict, InvalidT
 from flexmeasures.domain.time import format_duration, format_instant
 from flexmeasures.services.users import is_admin
 
-__all__ = ["SCHEDULED_TYPES", "OutdatedEvent", "ScheduleRequest", "SocTarget", "find_device", "request_schedule"]
+__all__ = [
+    "SCHEDULED_TYPES",
+    "OutdatedEvent",
+    "ScheduleRequest",
+    "SocTarget",
+    "find_device",
+    "request_schedule",
+]
 
 SCHEDULED_TYPES = ("battery", "one-way_evse", "two-way_evse")
 """Asset types for which schedules are made."""

@@ -80,7 +80,9 @@ def add_structure(session: Session) -> dict[str, int]:
     for row in _TYPES:
         kind = type(row)
         if session.get(kind, row.name) is None:
-            session.add(kind(**{c.key: getattr(row, c.key) for c in kind.__table__.columns if c.key in row.__dict__}))
+            session.add(
+                kind(**{c.key: getattr(row, c.key) for c in kind.__table__.columns if c.key in row.__dict__})
+            )
     session.flush()
     if find_market(session, DUMMY_MARKET) is None:
         _add_dummy_market(session)

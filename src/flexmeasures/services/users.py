@@ -16,7 +16,7 @@ from flexmeasures.domain.time import find_zone
 __all__ = ["create_user", "has_role", "is_admin"]
 
 
-def create_user(  # noqa: PLR0913 - an account is all of this
+def create_user(
     session: Session,
     *,
     email: str,

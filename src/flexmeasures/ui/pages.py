@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, current_app, request
-from flask_security import auth_required
 from flask_login import current_user
+from flask_security import auth_required
 
 from flexmeasures.data.database import db
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
@@ -16,7 +16,11 @@ from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
 __all__ = ["blueprint"]
 
 blueprint = Blueprint(
-    "flexmeasures_ui", __name__, template_folder="templates", static_folder="static", static_url_path="/ui/static"
+    "flexmeasures_ui",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/ui/static",
 )
 
 

@@ -18,7 +18,7 @@ from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.statuses import Status
 from flexmeasures.domain import addresses
 from flexmeasures.domain.errors import InvalidInput, NaiveTime
-from flexmeasures.domain.time import add_duration, parse_duration, parse_horizon, parse_instant
+from flexmeasures.domain.time import parse_duration, parse_horizon, parse_instant
 
 __all__ = [
     "GetDeviceMessage",
@@ -233,7 +233,10 @@ def _read_groups(key: str, with_values: bool) -> Callable[[Any], list[Group]]:
 
 def groups_field(key: str, with_values: bool) -> Any:
     """Declare the groups of a message."""
-    item: dict[str, Any] = {"type": "object", "properties": {key: {"type": "array", "items": {"type": "string"}}}}
+    item: dict[str, Any] = {
+        "type": "object",
+        "properties": {key: {"type": "array", "items": {"type": "string"}}},
+    }
     if with_values:
         item["properties"]["values"] = {"type": "array", "items": {"type": "number"}}
     return Annotated[
@@ -248,7 +251,9 @@ def unit_field(quantity: str, *accepted: str) -> Any:
 
     def parse(value: object) -> object:
         if value not in accepted:
-            raise statuses.INVALID_UNIT(f"{quantity} must be in {' or '.join(accepted)}; 'unit' is {value!r}.")
+            raise statuses.INVALID_UNIT(
+                f"{quantity} must be in {' or '.join(accepted)}; 'unit' is {value!r}."
+            )
         return value
 
     return Annotated[str, BeforeValidator(parse), WithJsonSchema({"type": "string", "enum": list(accepted)})]

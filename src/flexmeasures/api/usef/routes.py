@@ -25,7 +25,9 @@ __all__ = ["register"]
 def register(app: Flask) -> None:
     """Add a route for each service of each version, and the answer to wrong methods."""
     for version in VERSIONS.values():
-        blueprint = Blueprint(f"flexmeasures_api_{version.prefix}", __name__, url_prefix=f"/api/{version.prefix}")
+        blueprint = Blueprint(
+            f"flexmeasures_api_{version.prefix}", __name__, url_prefix=f"/api/{version.prefix}"
+        )
         for service in SERVICES:
             if version.prefix in service.versions:
                 blueprint.add_url_rule(
@@ -102,7 +104,9 @@ def _check_sender(service: Service) -> None:
         return
     own = " and ".join(_with_article(role.name) for role in current_user.roles)
     accepted = ", ".join(f"{role}s" for role in service.allowed_roles)
-    raise statuses.INVALID_SENDER(f"You {f'are {own}' if own else 'have no role'}, but this service is for {accepted}.")
+    raise statuses.INVALID_SENDER(
+        f"You {f'are {own}' if own else 'have no role'}, but this service is for {accepted}."
+    )
 
 
 def _with_article(role: str) -> str:

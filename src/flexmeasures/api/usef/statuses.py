@@ -41,7 +41,7 @@ class Status:
         return Refusal(self, fields={location: dict(errors)})
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer rather than an error
+class Refusal(Exception):
     """A request is refused with a documented status."""
 
     def __init__(self, status: Status, detail: str = "", fields: Mapping[str, Any] | None = None) -> None:
@@ -70,8 +70,12 @@ REQUIRED_INFO_MISSING = Status(
 )
 INVALID_DOMAIN = Status("INVALID_DOMAIN", 400, "The entity address is not valid here.")
 INVALID_HORIZON = Status("INVALID_HORIZON", 400, "The horizon or prior is missing or cannot be used.")
-INVALID_PERIOD = Status("INVALID_PERIOD", 400, "The period, given by start and duration, is missing or not valid.")
-INVALID_PTU_DURATION = Status("INVALID_PTU_DURATION", 400, "The length of the program time units is not valid.")
+INVALID_PERIOD = Status(
+    "INVALID_PERIOD", 400, "The period, given by start and duration, is missing or not valid."
+)
+INVALID_PTU_DURATION = Status(
+    "INVALID_PTU_DURATION", 400, "The length of the program time units is not valid."
+)
 INVALID_RESOLUTION = Status("INVALID_RESOLUTION", 400, "The resolution of the data is not applicable.")
 INVALID_SOURCE = Status("INVALID_SOURCE", 400, "The source is not known.")
 INVALID_MARKET = Status("INVALID_MARKET", 400, "The asset has no market to plan with.")

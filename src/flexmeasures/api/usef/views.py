@@ -109,10 +109,14 @@ def get_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
     """Read measured power."""
     message = messages.GetMeterData.read(raw)
     if message.horizon is not None and message.horizon > _EX_POST:
-        raise statuses.INVALID_HORIZON("Meter data are about what has happened: 'horizon' must not be positive.")
+        raise statuses.INVALID_HORIZON(
+            "Meter data are about what has happened: 'horizon' must not be positive."
+        )
     end = period_end(message)
     if message.prior is not None and message.prior < end:
-        raise statuses.INVALID_HORIZON("Meter data are about what has happened: 'prior' must not lie before the end.")
+        raise statuses.INVALID_HORIZON(
+            "Meter data are about what has happened: 'prior' must not lie before the end."
+        )
     assets = _connections(call, message.groups)
     for asset in assets.values():
         check_resolution(asset.sensor, message.resolution)
@@ -143,9 +147,13 @@ def post_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
     message = messages.PostMeterData.read(raw)
     end = period_end(message)
     if message.horizon is not None and message.horizon > _EX_POST:
-        raise statuses.INVALID_HORIZON("Meter data are about what has happened: 'horizon' must not be positive.")
+        raise statuses.INVALID_HORIZON(
+            "Meter data are about what has happened: 'horizon' must not be positive."
+        )
     if message.prior is not None and message.prior < end:
-        raise statuses.INVALID_HORIZON("Meter data are about what has happened: 'prior' must not lie before the end.")
+        raise statuses.INVALID_HORIZON(
+            "Meter data are about what has happened: 'prior' must not lie before the end."
+        )
     horizon = message.horizon
     if message.prior is None and call.plays:
         horizon = horizon or _EX_POST
@@ -250,7 +258,9 @@ def _planned(call: Call, asset: Asset, address: EventAddress) -> tuple[datetime,
     job = find_job(call.redis, asset.id, address.event_id)
     if job is None:
         if asset.soc_udi_event_id != address.event_id or asset.soc_datetime is None:
-            raise statuses.UNRECOGNIZED_UDI_EVENT(f"Event {address.event_id} of asset {asset.id} has no schedule.")
+            raise statuses.UNRECOGNIZED_UDI_EVENT(
+                f"Event {address.event_id} of asset {asset.id} has no schedule."
+            )
         return asset.soc_datetime, []
     status = job.get_status()
     name = getattr(status, "value", status)
@@ -263,7 +273,11 @@ def _planned(call: Call, asset: Asset, address: EventAddress) -> tuple[datetime,
             "deferred": f"The job waits for {waits_for}.",
         }
         failed = name in ("failed", "stopped", "canceled")
-        text = describe_failure(job) if failed else explanations.get(name, f"The job has the unknown status {name}.")
+        text = (
+            describe_failure(job)
+            if failed
+            else explanations.get(name, f"The job has the unknown status {name}.")
+        )
         raise statuses.UNKNOWN_SCHEDULE(text)
     return job.args[0].at, job.meta.get("notes", [])
 

@@ -34,7 +34,8 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "max_connections": "100",
 }
-_FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Not synchronous_commit: without it kill -9 of the server, and not only a crash of the machine, loses commits.
+_FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 _REMEDY = "To use a PostgreSQL server of your own, set SQLALCHEMY_DATABASE_URI=postgresql://user:password@host/database"
 
@@ -118,7 +119,7 @@ class PostgresServer(Server):
         return [*prefix, str(program), "-D", str(self.folder), "-p", str(PORT), *options]
 
     def clear_remains(self) -> None:
-        """Remove the pid file of a dead server, and end what is left of its sessions.
+        """Remove the pid files of a dead server, and end what is left of its sessions.
 
         PostgreSQL itself only looks whether *some* process of the account has the noted number, which after a
         restart of a machine or container is likely.
@@ -126,6 +127,7 @@ class PostgresServer(Server):
         if self.find() is None:
             _end_orphans(self.folder)
             (self.folder / "postmaster.pid").unlink(missing_ok=True)
+            self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
 
 
 def _prefix(account: Account | None, program: Path, data: Path) -> list[str]:

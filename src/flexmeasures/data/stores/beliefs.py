@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,15 @@ from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import Conflict
 from flexmeasures.domain.time import Instants
 
-__all__ = ["SensorBeliefs", "SourceFilter", "Window", "insert_beliefs", "read_beliefs", "read_latest", "time_range"]
+__all__ = [
+    "SensorBeliefs",
+    "SourceFilter",
+    "Window",
+    "insert_beliefs",
+    "read_beliefs",
+    "read_latest",
+    "time_range",
+]
 
 register_dumpers(psycopg.adapters)
 
@@ -76,7 +84,7 @@ class Window:
     min_horizon: timedelta | None = None
     max_horizon: timedelta | None = None
     held_by: datetime | None = None
-    sources: SourceFilter = SourceFilter()
+    sources: SourceFilter = field(default_factory=SourceFilter)
 
 
 def insert_beliefs(session: Session, batches: Sequence[SensorBeliefs], overwrite: bool = False) -> None:
@@ -150,7 +158,7 @@ def read_latest(session: Session, window: Window) -> tuple[Instants, Values]:
         session,
         "select array_agg(event_start), array_agg(event_value) from ("
         "select distinct on (event_start) event_start, event_value from belief"
-        f" where {condition} order by event_start, belief_horizon, source_id) latest",
+        f" where {condition} order by event_start, belief_horizon, source_id) latest",  # noqa: S608 - texts of _where
         parameters,
         ("timestamptz", "float8"),
     )
@@ -163,7 +171,7 @@ def read_beliefs(session: Session, window: Window) -> Beliefs:
     starts, values, horizons, source_ids = _fetch_arrays(
         session,
         "select array_agg(event_start), array_agg(event_value), array_agg(belief_horizon), array_agg(source_id) from ("
-        f"select * from belief where {condition} order by event_start, belief_horizon, source_id) ordered",
+        f"select * from belief where {condition} order by event_start, belief_horizon, source_id) ordered",  # noqa: S608
         parameters,
         ("timestamptz", "float8", "interval", "int4"),
     )
@@ -211,7 +219,9 @@ def _where(window: Window) -> tuple[str, dict[str, Any]]:
         "belief_horizon <= %(max_horizon)s": window.max_horizon,
         "event_start + %(resolution)s - belief_horizon <= %(held_by)s": window.held_by,
         "source_id in (select id from data_source where type = any(%(types)s))": sources.types,
-        "source_id in (select id from data_source where type != 'user' or user_id = any(%(user_ids)s))": sources.user_ids,
+        "source_id in (select id from data_source where type != 'user' or user_id = any(%(user_ids)s))": (
+            sources.user_ids
+        ),
     }
     parameters = {
         "sensor_id": window.sensor_id,
@@ -226,4 +236,6 @@ def _where(window: Window) -> tuple[str, dict[str, Any]]:
     }
     used = [text for text, limit in conditions.items() if limit is not None]
     # The driver binds a parameter only where the text names it.
-    return " and ".join(used), {k: v for k, v in parameters.items() if any(f"%({k})s" in text for text in used)}
+    return " and ".join(used), {
+        k: v for k, v in parameters.items() if any(f"%({k})s" in text for text in used)
+    }

@@ -16,7 +16,9 @@ def find_user(session: Session, *, email: str | None = None, username: str | Non
     """Find a user by e-mail address (in any case) or by username."""
     query = select(User)
     if email is not None:
-        query = query.where(User.email.ilike(email.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")))
+        query = query.where(
+            User.email.ilike(email.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_"))
+        )
     if username is not None:
         query = query.where(User.username == username)
     return session.scalar(query)

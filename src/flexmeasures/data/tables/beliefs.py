@@ -11,9 +11,9 @@ from flexmeasures.data.database import db
 
 __all__ = ["belief"]
 
-# No foreign keys: PostgreSQL checks those row by row, which makes a bulk insert five times slower. Triggers of the first
-# migration keep the same promises a statement at a time: every belief has its sensor and its source, and goes with its
-# sensor.
+# No foreign keys: PostgreSQL checks those row by row, which makes a bulk insert five times slower. Triggers of the
+# first migration keep the same promises a statement at a time: every belief has its sensor and its source, and goes
+# with its sensor.
 #
 # The order of the key makes "the latest belief about each event" one walk along the index: within an event the
 # smallest horizon, which is the latest belief, comes first.

@@ -7,14 +7,14 @@ negative for a measurement, so that ``belief_time + belief_horizon = knowledge_t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import numpy as np
 
-from flexmeasures.domain.errors import BadBeliefTiming, FlexError
+from flexmeasures.domain.errors import BadBeliefTiming, FlexError, InvalidDuration
 from flexmeasures.domain.time import (
     Instants,
     find_zone,
@@ -164,7 +164,12 @@ def parse_knowledge_rule(name: str, parameters: Mapping[str, Any]) -> KnowledgeR
     >>> parse_knowledge_rule("x_days_ago_at_y_oclock", {"x": 1, "y": 12, "z": "Europe/Paris"})
     DaysAgo(days=1, hour=12.0, zone='Europe/Paris')
     """
-    builders = {"ex_post": _ex_post, "ex_ante": _ex_ante, "x_days_ago_at_y_oclock": _days_ago, "at_date": _at_date}
+    builders: dict[str, Callable[..., KnowledgeRule]] = {
+        "ex_post": _ex_post,
+        "ex_ante": _ex_ante,
+        "x_days_ago_at_y_oclock": _days_ago,
+        "at_date": _at_date,
+    }
     if name not in builders:
         raise BadBeliefTiming(f"There is no knowledge horizon {name!r}. Choose one of {', '.join(builders)}.")
     try:
@@ -178,7 +183,7 @@ def _fixed(duration: object, name: str) -> timedelta:
         return timedelta(hours=duration)
     parsed = parse_duration(duration, name)
     if not isinstance(parsed, timedelta):
-        raise ValueError(f"{name} must have a fixed length")
+        raise InvalidDuration(f"'{name}' is {duration!r}; it must have a fixed length.")
     return parsed
 
 
@@ -227,5 +232,3 @@ def belief_horizons(
 ) -> Durations:
     """Turn belief times into belief horizons: shape ``(n,)``, ``timedelta64[us]``."""
     return rule.knowledge_times(event_starts, resolution) - times
-
-

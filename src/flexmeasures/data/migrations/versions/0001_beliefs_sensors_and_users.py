@@ -239,7 +239,6 @@ def upgrade() -> None:
         ),
     )
 
-
     op.execute(BELIEF_RULES)
 
 

@@ -1,0 +1,255 @@
+"""``flexmeasures demo``: a small site on real data, through the same API and worker as any other."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import click
+from rich.console import Console
+from sqlalchemy.orm import Session
+
+from flexmeasures.app import create
+from flexmeasures.auth.setup import hash_new_password
+from flexmeasures.cli.demonstration.client import Client
+from flexmeasures.cli.demonstration.outcome import Outcome, draw_chart, tabulate, to_slots
+from flexmeasures.cli.demonstration.site import BATTERY, HOUR, QUARTER, STATION, ZONE, Device, Site, load_site
+from flexmeasures.data.database import db, prepare
+from flexmeasures.data.transactional import as_transaction
+from flexmeasures.instance import find_instance_path
+from flexmeasures.services.assets import NewAsset, NewMarket, create_asset, create_market
+from flexmeasures.services.structure import add_structure
+from flexmeasures.services.users import create_user
+
+__all__ = ["demo"]
+
+EMAIL = "demo@example.com"
+MARKET = "ea1.2018-06.localhost:epex_da"
+PLACE = {"latitude": 49.61, "longitude": 6.13}
+START_PATIENCE = 60.0  # how long the server may take to start [s]
+
+
+@click.command("demo")
+@click.option("--serve", is_flag=True, help="Leave the server running, to look around or to send messages.")
+@click.option("--port", type=int, help="Port of the server; a free one if left out (5000 with --serve).")
+def demo(serve: bool, port: int | None) -> None:
+    """Schedule a small site on real data, end to end, and show what it saves.
+
+    A battery and a charging station beside a building and a solar roof, with the day-ahead prices of two days in
+    September 2020. All goes through the HTTP API and a worker, on a database of the demonstration's own.
+    """
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
+    folder = find_instance_path() / "demo"
+    steps = _Steps(console)
+    password = secrets.token_urlsafe(9)
+    with steps("Starting PostgreSQL, Valkey, a worker and the web server"):
+        shutil.rmtree(folder, ignore_errors=True)
+        server = _Server(folder, port or (5000 if serve else _free_port()))
+    with server:
+        client = Client(server.address)
+        try:
+            with steps("Waiting for the server to answer"):
+                server.wait_for(client)
+            with steps("Adding a user, a market and the assets of the site"):
+                _add_site(folder, password)
+            outcome = _tell(client, steps, load_site(), password)
+        finally:
+            client.close()
+        chart = folder / "schedule.html"
+        with steps("Drawing the chart"):
+            draw_chart(outcome, chart)
+        _show(console, outcome, chart)
+        if serve:
+            console.print(f"\nThe server goes on at [bold]{server.address}[/bold]")
+            console.print(f"Log in as [bold]{EMAIL}[/bold] with the password [bold]{password}[/bold]")
+            console.print("Ctrl-C stops it.")
+            server.wait()
+
+
+class _Steps:
+    """Shows what is being done, and how long it took."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def __call__(self, text: str) -> Iterator[None]:
+        began = time.perf_counter()
+        with self._console.status(f"{text} ..."):
+            yield
+        self._console.print(f"[green]✓[/green] {text} [dim]({time.perf_counter() - began:.1f} s)[/dim]")
+
+
+class _Server:
+    """``flexmeasures run`` in a process of its own, with the instance folder of the demonstration."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        folder.mkdir(parents=True)
+        self.address = f"http://localhost:{port}"
+        self._log = (folder / "server.log").open("wb")
+        hidden = ("SQLALCHEMY_DATABASE_URI", "FLEXMEASURES_REDIS_URL", "FLASK_ENV", "FLEXMEASURES_MODE")
+        environment = {name: value for name, value in os.environ.items() if name not in hidden}
+        # Messages about 2020 must mean the same whatever the user has configured.
+        environment |= {"FLEXMEASURES_INSTANCE_PATH": str(folder), "FLEXMEASURES_TIMEZONE": ZONE}
+        self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            [sys.executable, "-P", "-m", "flexmeasures", "run", "--port", str(port)],
+            env=environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> _Server:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._log.close()
+
+    def wait_for(self, client: Client) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            ClickException: If it ends, or takes too long; says where its log is.
+        """
+        deadline = time.monotonic() + START_PATIENCE
+        while not client.is_answering():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = Path(self._log.name).read_text(errors="replace")[-2000:]
+                raise click.ClickException(
+                    f"The server did not start. Its log, {self._log.name}, ends with:\n{tail}"
+                )
+            time.sleep(0.05)
+
+    def wait(self) -> None:
+        """Wait until the server ends, or Ctrl-C is pressed."""
+        try:
+            self._process.wait()
+        except KeyboardInterrupt:
+            click.echo("\nStopping ...")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _add_site(folder: Path, password: str) -> None:
+    """Add what an administrator would add with `flexmeasures add`."""
+    app = create(
+        settings={
+            "FLEXMEASURES_INSTANCE_PATH": str(folder),
+            "SQLALCHEMY_DATABASE_URI": None,
+            "FLEXMEASURES_REDIS_URL": None,
+        }
+    )
+    prepare(app)
+    with app.app_context():
+        as_transaction(_create_site)(hash_new_password(password))
+        db.engine.dispose()
+
+
+def _create_site(session: Session, password_hash: str) -> None:
+    add_structure(session)
+    owner = create_user(
+        session,
+        email=EMAIL,
+        password_hash=password_hash,
+        roles=["Prosumer"],
+        timezone=ZONE,
+    )
+    market = create_market(
+        session,
+        NewMarket(
+            name="epex_da",
+            display_name="EPEX day-ahead",
+            market_type_name="day_ahead",
+            unit="EUR/MWh",
+            event_resolution=HOUR,
+            timezone=ZONE,
+            knowledge_horizon=("x_days_ago_at_y_oclock", {"x": 1, "y": 12, "z": "Europe/Paris"}),
+        ),
+    )
+    devices = [(d.name, d.type_name, d.capacity_mw, d.max_soc_mwh) for d in (BATTERY, STATION)]
+    for name, type_name, capacity, size in [
+        *devices,
+        ("Building", "building", 0.1, None),
+        ("Solar roof", "solar", 0.05, None),
+    ]:
+        new = NewAsset(
+            name=name,
+            asset_type_name=type_name,
+            capacity_in_mw=capacity,
+            event_resolution=QUARTER,
+            owner_id=owner.id,
+            market_id=market.id,
+            max_soc_in_mwh=size,
+            timezone=ZONE,
+            **PLACE,
+        )
+        create_asset(session, new)
+
+
+def _tell(client: Client, steps: _Steps, site: Site, password: str) -> Outcome:
+    """Send the data of two days, have the devices scheduled, and fetch what came of it."""
+    with steps("Asking for a token and the addresses of the assets"):
+        client.log_in(EMAIL, password)
+        address = client.connections()
+    with steps("Posting the day-ahead prices of two days, as they were published"):
+        for day in (0, 1):
+            start = site.start + timedelta(days=day)
+            published = start - timedelta(hours=12)
+            client.post_prices(MARKET, start, site.prices[day * 24 : day * 24 + 24], published)
+    with steps("Posting two days of meter data of the building and the solar roof"):
+        client.post_power(site.start, {address["Building"]: site.building, address["Solar roof"]: site.solar})
+    power = {}
+    count = len(site.building)
+    for device in (BATTERY, STATION):
+        with steps(f"Posting the state of charge of the {device.name.lower()}, and waiting for its schedule"):
+            event = f"{address[device.name]}:{_event(device)}"
+            client.send_state(event, device)
+            start, planned, _ = client.await_schedule(event, "PT48H")
+            power[device.name] = to_slots(site.start, start, planned, count)
+    with steps("Reading the meter data back"):
+        building, solar = (
+            client.read_power(address[name], site.start, 48) for name in ("Building", "Solar roof")
+        )
+    return Outcome(site, building, solar, power[BATTERY.name], power[STATION.name])
+
+
+def _event(device: Device) -> str:
+    return "1:soc-with-targets" if device.target else "1:soc"
+
+
+def _show(console: Console, outcome: Outcome, chart: Path) -> None:
+    console.print()
+    console.print(tabulate(outcome))
+    saving = outcome.cost_without - outcome.cost_with - outcome.value_of_stock
+    rows = (
+        ("Cost without schedules (battery idle, car charged at once)", outcome.cost_without),
+        ("Cost with schedules", outcome.cost_with),
+        ("Energy taken from the battery's first charge, at the mean price", outcome.value_of_stock),
+        ("Saving", saving),
+    )
+    console.print()
+    for text, euros in rows:
+        console.print(f"{text:<66} {euros:>8.2f} EUR")
+    share = saving / outcome.cost_without
+    console.print(f"That is {share:.0%} of the cost of {outcome.local_starts[0]:%d %B %Y} and the day after.")
+    console.print(
+        "\nData: Bundesnetzagentur | SMARD.de (CC BY 4.0); load and solar feed-in of Luxembourg, scaled to the site."
+    )
+    console.print(f"Chart: {chart}")
