@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Flask
 from flask_login import user_logged_in
@@ -10,9 +11,20 @@ from flask_security import Security, SQLAlchemyUserDatastore, hash_password, ver
 from flask_security.core import UserMixin
 
 from flexmeasures.data.database import db
+from flexmeasures.data.stores.users import find_user_by_uniquifier
 from flexmeasures.data.tables import Role, User
 
 __all__ = ["hash_new_password", "init_app", "password_is_right"]
+
+
+class Users(SQLAlchemyUserDatastore):
+    """Flask-Security's users, found quickly by what their tokens and cookies hold."""
+
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> User | None:
+        """Find a user by attributes."""
+        if kwargs.keys() == {"fs_uniquifier"}:
+            return find_user_by_uniquifier(db.session, kwargs["fs_uniquifier"])
+        return super().find_user(case_insensitive=case_insensitive, **kwargs)
 
 
 def init_app(app: Flask) -> None:
@@ -31,7 +43,7 @@ def init_app(app: Flask) -> None:
     app.config.setdefault("SECURITY_CSRF_IGNORE_UNAUTH_ENDPOINTS", True)
     if app.testing:
         app.config.setdefault("WTF_CSRF_ENABLED", False)
-    app.extensions["user_datastore"] = SQLAlchemyUserDatastore(db, User, Role)
+    app.extensions["user_datastore"] = Users(db, User, Role)
     Security(app, app.extensions["user_datastore"])
     user_logged_in.connect(_note_login, app)
 

@@ -329,7 +329,7 @@ def _recording(
         end,
         recorded_by,
         horizon,
-        source_id=source_of_user(call.session, call.user).id,
+        source_id=source_of_user(call.session, call.user),
         overwrite=call.plays,
         limit=call.config["FLEXMEASURES_MAX_VALUES_PER_REQUEST"],
     )

@@ -184,10 +184,9 @@ def _figures(outcome: Outcome) -> tuple[object, object, object]:
                 tooltips=[("Time", "$x{%a %d %b %H:%M}"), ("Value", "$y{0.0}")], formatters={"$x": "datetime"}
             )
         )
-        plot.legend.location = "top_left"
+        plot.add_layout(plot.legend[0], "above")
         plot.legend.orientation = "horizontal"
         plot.legend.click_policy = "hide"
-        plot.y_range.range_padding = 0.25
         plot.toolbar.logo = None
     stock.xaxis.axis_label = f"Time ({ZONE})"
     return price, power, stock

@@ -62,8 +62,8 @@ def abandon_children() -> None:
 def runs(pid: int, name: str, folder: Path) -> bool:
     """Tell whether a process is the named server of this folder, and no stranger with a number used again."""
     child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        return False
+    if child is not None:
+        return child.poll() is None  # its number is not used again before we have asked
     command = _commands(pid).get(pid, "")
     return _is_server(command, name, folder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import or_, select
+from sqlalchemy import ARRAY, Integer, String, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import Asset, AssetType, Market, MarketType, WeatherSensorType
@@ -23,6 +23,17 @@ __all__ = [
 MAX_ID = 2**31 - 1
 """Larger numbers fit no id column, so there can be no such row."""
 
+# Asked with every message: building such a statement costs more than running it, so it is built once.
+_NAMES = bindparam("names", type_=ARRAY(String))
+_ASSETS = select(Asset).where(
+    or_(
+        Asset.id == any_(bindparam("ids", type_=ARRAY(Integer))),
+        Asset.name == any_(_NAMES),
+        Asset.display_name == any_(_NAMES),
+    )
+)
+_ASSETS_OF_OWNER = _ASSETS.where(Asset.owner_id == bindparam("owner_id"))
+
 
 def list_assets(session: Session, owner_id: int | None = None) -> list[Asset]:
     """List assets, the newest first; those of one owner, or all."""
@@ -36,16 +47,8 @@ def find_assets(
     session: Session, ids: Iterable[int], names: Iterable[str] = (), owner_id: int | None = None
 ) -> list[Asset]:
     """Find assets by id or name in one query; only those of one owner, if one is given."""
-    query = select(Asset).where(
-        or_(
-            Asset.id.in_([i for i in ids if i <= MAX_ID]),
-            Asset.name.in_(list(names)),
-            Asset.display_name.in_(list(names)),
-        )
-    )
-    if owner_id is not None:
-        query = query.where(Asset.owner_id == owner_id)
-    return list(session.scalars(query))
+    parameters = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names), "owner_id": owner_id}
+    return list(session.scalars(_ASSETS if owner_id is None else _ASSETS_OF_OWNER, parameters))
 
 
 def lock_asset(session: Session, asset_id: int) -> Asset | None:

@@ -156,9 +156,9 @@ def read_latest(session: Session, window: Window) -> tuple[Instants, Values]:
     condition, parameters = _where(window)
     starts, values = _fetch_arrays(
         session,
-        "select array_agg(event_start), array_agg(event_value) from ("
+        "select array_agg(event_start), array_agg(event_value) from ("  # noqa: S608 - the texts of _where
         "select distinct on (event_start) event_start, event_value from belief"
-        f" where {condition} order by event_start, belief_horizon, source_id) latest",  # noqa: S608 - texts of _where
+        f" where {condition} order by event_start, belief_horizon, source_id) latest",
         parameters,
         ("timestamptz", "float8"),
     )
@@ -170,8 +170,8 @@ def read_beliefs(session: Session, window: Window) -> Beliefs:
     condition, parameters = _where(window)
     starts, values, horizons, source_ids = _fetch_arrays(
         session,
-        "select array_agg(event_start), array_agg(event_value), array_agg(belief_horizon), array_agg(source_id) from ("
-        f"select * from belief where {condition} order by event_start, belief_horizon, source_id) ordered",  # noqa: S608
+        "select array_agg(event_start), array_agg(event_value), array_agg(belief_horizon), array_agg(source_id) from ("  # noqa: S608
+        f"select * from belief where {condition} order by event_start, belief_horizon, source_id) ordered",
         parameters,
         ("timestamptz", "float8", "interval", "int4"),
     )

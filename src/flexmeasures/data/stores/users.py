@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, joinedload
 
 from flexmeasures.data.tables import DataSource, Role, User
 
-__all__ = ["find_user", "get_or_create_role", "get_or_create_source", "source_of_user", "user_ids_with_role"]
+__all__ = [
+    "find_user",
+    "find_user_by_uniquifier",
+    "get_or_create_role",
+    "get_or_create_source",
+    "source_of_user",
+    "user_ids_with_role",
+]
+
+# Asked with every request: building such a statement costs more than running it, so it is built once.
+_USER_BY_UNIQUIFIER = (
+    select(User).where(User.fs_uniquifier == bindparam("uniquifier")).options(joinedload(User.roles))
+)
+_SOURCE_OF_USER = select(DataSource.id).where(DataSource.user_id == bindparam("user_id"))
+
+
+def find_user_by_uniquifier(session: Session, uniquifier: str) -> User | None:
+    """Find the user to whom a token or a cookie belongs."""
+    return session.scalars(_USER_BY_UNIQUIFIER, {"uniquifier": uniquifier}).unique().one_or_none()
 
 
 def find_user(session: Session, *, email: str | None = None, username: str | None = None) -> User | None:
@@ -49,14 +67,15 @@ def user_ids_with_role(session: Session, names: Iterable[str]) -> dict[str, list
     return by_role
 
 
-def source_of_user(session: Session, user: User) -> DataSource:
-    """Get the source of a user's own data, made at first need."""
-    source = session.scalar(select(DataSource).where(DataSource.user_id == user.id))
-    if source is None:
+def source_of_user(session: Session, user: User) -> int:
+    """Get the id of the source of a user's own data, made at first need."""
+    source_id = session.scalar(_SOURCE_OF_USER, {"user_id": user.id})
+    if source_id is None:
         source = DataSource(name=user.username, type="user", user_id=user.id)
         session.add(source)
         session.flush()
-    return source
+        source_id = source.id
+    return source_id
 
 
 def get_or_create_source(

@@ -1,0 +1,138 @@
+"""A real server for benchmarks over HTTP: gunicorn on the embedded PostgreSQL and Valkey, and a client on loopback."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flexmeasures.app import create
+from flexmeasures.data.database import db, prepare
+from flexmeasures.testing import Cast, make_cast
+
+__all__ = ["Server", "serve"]
+
+
+class Server:
+    """The server, and one keep-alive connection to it with a token."""
+
+    def __init__(self, folder: Path, cast: Cast, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.folder = folder
+        self.cast = cast
+        self.port = port
+        self.process = process
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+        self.headers: dict[str, str] = {}
+
+    def connect(self) -> None:
+        """Wait for the server and get a token."""
+        for _ in range(600):
+            try:
+                self.request("GET", "/api/")
+                break
+            except OSError:
+                self.connection.close()
+                time.sleep(0.05)
+        body = {"email": self.cast.owner_email, "password": self.cast.password}
+        _, answer = self.request("POST", "/api/requestAuthToken", json.dumps(body).encode())
+        self.headers["Authorization"] = json.loads(answer)["auth_token"]
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """Send one request and read the whole answer."""
+        self.connection.request(method, path, body, {"Content-Type": "application/json", **self.headers})
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
+    def post(self, service: str, message: bytes) -> bytes:
+        """Post a message that must be accepted."""
+        status, answer = self.request("POST", f"/api/v2_0/{service}", message)
+        if status != 200:
+            raise RuntimeError(f"{service} answered {status}: {answer[:500]!r}")
+        return answer
+
+    def get(self, path: str) -> bytes:
+        """Get an answer that must be all right."""
+        status, answer = self.request("GET", path)
+        if status != 200:
+            raise RuntimeError(f"{path} answered {status}: {answer[:500]!r}")
+        return answer
+
+    def resident_megabytes(self) -> float:
+        """Resident memory of the largest worker of the server [MB]."""
+        workers = psutil.Process(self.process.pid).children()
+        return max(worker.memory_info().rss for worker in workers) / 1e6
+
+
+@contextmanager
+def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
+    """Run gunicorn (threads within each worker) with the cast of the tests in a fresh database."""
+    folder = Path(tempfile.mkdtemp(prefix="fm-bench-"))
+    environment = {
+        **os.environ,
+        "FLEXMEASURES_INSTANCE_PATH": str(folder),
+        "FLASK_ENV": "production",
+        "FLEXMEASURES_TIMEZONE": "Europe/Amsterdam",
+    }
+    app = create(
+        "production", settings={"FLEXMEASURES_INSTANCE_PATH": str(folder), "SQLALCHEMY_DATABASE_URI": None}
+    )
+    prepare(app)
+    with app.app_context():
+        cast = make_cast(db.session)
+        db.session.commit()
+        db.session.remove()
+    port = _free_port()
+    processes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "4"),
+                *("--keep-alive", "60", "-b", f"127.0.0.1:{port}", "--log-level", "warning"),
+                "flexmeasures.app:create()",
+            ],
+            env=environment,
+        )
+    ]
+    if with_job_worker:
+        command = ["jobs", "run-worker", "--queue", "scheduling|forecasting"]
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "flexmeasures", *command], env=environment, stdout=subprocess.DEVNULL
+            )
+        )
+    server = Server(folder, cast, port, processes[0])
+    try:
+        server.connect()
+        yield server
+    finally:
+        server.connection.close()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+        with app.app_context():
+            db.engine.dispose()
+        app.extensions["embedded"].services.leave()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def message(kind: str, **fields: Any) -> bytes:
+    """Write a message."""
+    return json.dumps({"type": kind, **fields}).encode()
