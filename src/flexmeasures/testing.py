@@ -41,6 +41,7 @@ class Cast:
     owner_id: int
     stranger_email: str
     admin_email: str
+    admin_id: int
     supplier_email: str
     roleless_email: str
     assets: dict[str, int]
@@ -115,6 +116,7 @@ def make_cast(session: Session, password: str = "correct horse") -> Cast:  # noq
         owner_id=owner.id,
         stranger_email=stranger.email,
         admin_email=admin.email,
+        admin_id=admin.id,
         supplier_email=supplier.email,
         roleless_email=roleless.email,
         assets={name: one.id for name, one in assets.items()},

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare, redis_connection
+from flexmeasures.jobs.workers import make_worker
 from flexmeasures.testing import Cast, make_cast
 
 
@@ -104,18 +106,21 @@ def admin(client: FlaskClient, cast: Cast) -> Caller:
 
 @pytest.fixture
 def work(app: Flask) -> Any:
-    """Let a worker do all jobs that wait, in this process."""
-    from rq import SimpleWorker  # noqa: PLC0415 - only some tests need it
+    """Let a worker do all jobs that wait, each in a process of its own as always."""
+    return lambda: make_worker(app, ["scheduling"]).work(burst=True)
 
-    from flexmeasures.jobs.queues import get_queue  # noqa: PLC0415 - only some tests need it
 
-    def do_all() -> None:
+@pytest.fixture
+def stored(app: Flask, cast: Cast) -> Any:
+    """Look into the store: the latest belief horizon by event start, of one of the cast's assets or of a sensor id."""
+
+    def look(asset: str | int) -> dict[datetime, timedelta]:
+        sensor_id = cast.assets[asset] if isinstance(asset, str) else asset
+        query = (
+            "select distinct on (event_start) event_start, belief_horizon from belief where sensor_id = :id"
+            " order by event_start, belief_horizon"
+        )
         with app.app_context():
-            queue = get_queue(redis_connection(app), "scheduling")
-            SimpleWorker([queue], connection=redis_connection(app)).work(burst=True)
-            db.session.remove()
+            return dict(db.session.execute(text(query), {"id": sensor_id}).all())
 
-    return do_all
-
-
-QUARTER = timedelta(minutes=15)
+    return look

@@ -43,6 +43,8 @@ def init_app(app: Flask) -> None:
     app.config.setdefault("SECURITY_CSRF_IGNORE_UNAUTH_ENDPOINTS", True)
     if app.testing:
         app.config.setdefault("WTF_CSRF_ENABLED", False)
+        # The least that bcrypt allows: tests log in often and have nothing to hide.
+        app.config.setdefault("SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS", {"bcrypt__rounds": 4})
     app.extensions["user_datastore"] = Users(db, User, Role)
     Security(app, app.extensions["user_datastore"])
     user_logged_in.connect(_note_login, app)

@@ -159,7 +159,7 @@ def add_duration(
         # The sum must be taken in local time, and only then turned into an instant: months differ by DST.
         local = start.astimezone(find_zone(zone)) if zone else start
         return (local + duration).astimezone(UTC).astimezone(start.tzinfo)  # type: ignore[no-any-return]
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise InvalidTime(
             f"{format_instant(start)} plus {format_duration(duration)} lies outside the calendar."
         ) from None

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
+from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, Market, Sensor, User, WeatherSensor
 from flexmeasures.domain.addresses import ConnectionAddress
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
-from flexmeasures.domain.errors import BadAddress, FlexError, InvalidInput, NotFound
-from flexmeasures.domain.time import find_zone
+from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
+from flexmeasures.services.checks import Checks, FieldErrors
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role, is_admin
 
 __all__ = [
+    "SMALLEST_CAPACITY_IN_MW",
+    "SOC_ORDER",
+    "AssetChanges",
     "FieldErrors",
     "NewAsset",
     "NewMarket",
@@ -28,28 +33,20 @@ __all__ = [
     "create_asset",
     "create_market",
     "create_weather_sensor",
+    "delete_asset",
+    "edit_asset",
+    "find_visible_asset",
+    "list_assets_of",
     "resolve_connections",
     "visible_assets",
 ]
 
 SMALLEST_CAPACITY_IN_MW = 0.0001
 
+SOC_ORDER = "This value must be equal or higher than the minimum soc."
+
 OWNER_ROLES = ("Prosumer", "admin")
 """Who may own assets. Researchers own the assets of their simulations as admins."""
-
-
-class FieldErrors(InvalidInput):
-    """Some fields of a form are wrong.
-
-    Args:
-        errors: What is wrong, by field.
-    """
-
-    code = "bad-fields"
-
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in errors.items()), errors)
-        self.errors = errors
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,44 @@ class NewAsset:
     min_soc_in_mwh: float | None = None
     max_soc_in_mwh: float | None = None
     soc_in_mwh: float | None = None
+    soc_datetime: datetime | None = None
+    soc_udi_event_id: int | None = None
+
+
+class Unchanged(Enum):
+    """What a change does not mention."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED = Unchanged.UNCHANGED
+
+
+@dataclass(frozen=True)
+class AssetChanges:
+    """What is to become of an asset; see `NewAsset` for the fields."""
+
+    name: str | Unchanged = UNCHANGED
+    asset_type_name: str | Unchanged = UNCHANGED
+    capacity_in_mw: float | Unchanged = UNCHANGED
+    event_resolution: timedelta | Unchanged = UNCHANGED
+    latitude: float | Unchanged = UNCHANGED
+    longitude: float | Unchanged = UNCHANGED
+    owner_id: int | Unchanged = UNCHANGED
+    market_id: int | Unchanged = UNCHANGED
+    display_name: str | Unchanged = UNCHANGED
+    unit: str | Unchanged = UNCHANGED
+    timezone: str | Unchanged = UNCHANGED
+    min_soc_in_mwh: float | None | Unchanged = UNCHANGED
+    max_soc_in_mwh: float | None | Unchanged = UNCHANGED
+    soc_in_mwh: float | None | Unchanged = UNCHANGED
+    soc_datetime: datetime | None | Unchanged = UNCHANGED
+    soc_udi_event_id: int | None | Unchanged = UNCHANGED
+
+    @property
+    def mentioned(self) -> dict[str, Any]:
+        """The fields that change, by name."""
+        return {name: value for name, value in vars(self).items() if value is not UNCHANGED}
 
 
 @dataclass(frozen=True)
@@ -107,81 +142,43 @@ class NewMarket:
     knowledge_horizon: tuple[str, dict[str, Any]] = (ExAnte.name, {})
 
 
-class _Checks:
-    """Collects what is wrong with the fields of a form, so that all of it can be told at once."""
-
-    def __init__(self) -> None:
-        self.errors: dict[str, list[str]] = {}
-
-    def that(self, holds: bool, field: str, text: str) -> None:
-        if not holds:
-            self.errors.setdefault(field, []).append(text)
-
-    def zone(self, name: str) -> None:
-        try:
-            find_zone(name)
-        except InvalidInput as error:
-            self.errors.setdefault("timezone", []).append(str(error))
-
-    def place(self, latitude: float, longitude: float) -> None:
-        self.that(-90 <= latitude <= 90, "latitude", "Latitude must be between -90 and 90 degrees.")
-        self.that(-180 <= longitude <= 180, "longitude", "Longitude must be between -180 and 180 degrees.")
-
-    def resolution(self, resolution: timedelta) -> None:
-        self.that(resolution > timedelta(0), "event_resolution", "Event resolution must be longer than zero.")
-
-    def done(self) -> None:
-        if self.errors:
-            raise FieldErrors(self.errors)
-
-
 def create_asset(session: Session, new: NewAsset) -> Asset:
     """Make an asset and its power sensor.
 
     Raises:
         FieldErrors: If fields are wrong; names all of them.
+        Conflict: If the shown name is taken.
     """
-    name = new.name.removesuffix(" (MW)").strip()
+    name = _clean(new.name)
     display_name = new.display_name or _humanise(name)
-    checks = _Checks()
+    checks = Checks()
     _check_asset_fields(checks, new, name, display_name)
     market_id = new.market_id
-    owner = session.get(User, new.owner_id) if new.owner_id <= store.MAX_ID else None
-    checks.that(owner is not None, "owner_id", f"No owner found with id {new.owner_id}.")
-    checks.that(
-        owner is None or has_role(owner, *OWNER_ROLES),
-        "owner_id",
-        "Asset owner must have role 'Prosumer' (or 'admin').",
-    )
-    asset_type = store.find_asset_type(session, new.asset_type_name)
-    checks.that(
-        asset_type is not None,
-        "asset_type_name",
-        f"Asset type {new.asset_type_name} doesn't exist. Add structure first.",
-    )
     if market_id is None:
         dummy = store.find_market(session, DUMMY_MARKET)
         market_id = dummy.id if dummy else None
         checks.that(
             market_id is not None, "market_id", "There is no dummy market. Maybe add structure first."
         )
-    else:
-        known = market_id <= store.MAX_ID and session.get(Market, market_id) is not None
-        checks.that(known, "market_id", f"No market found with id {market_id}.")
-    taken = select(Asset).where((Asset.name == name) | (Asset.display_name == display_name))
-    checks.that(session.scalar(taken) is None, "name", f"An asset with the name {name} already exists.")
+    _check_asset_relations(session, checks, new.owner_id, new.asset_type_name, market_id)
+    checks.that(
+        not store.asset_name_is_taken(session, name), "name", f"An asset with the name {name} already exists."
+    )
     checks.done()
+    _check_display_name(session, display_name)
     sensor = _add_sensor(session, name, new.unit, new.event_resolution, new.timezone)
     asset = Asset(
         id=sensor.id,
         sensor=sensor,
         name=name,
         display_name=display_name,
-        asset_type=asset_type,
+        asset_type=store.find_asset_type(session, new.asset_type_name),
         capacity_in_mw=new.capacity_in_mw,
         min_soc_in_mwh=new.min_soc_in_mwh,
         max_soc_in_mwh=new.max_soc_in_mwh,
         soc_in_mwh=new.soc_in_mwh,
+        soc_datetime=new.soc_datetime,
+        soc_udi_event_id=new.soc_udi_event_id,
         latitude=new.latitude,
         longitude=new.longitude,
         owner_id=new.owner_id,
@@ -192,7 +189,128 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
     return asset
 
 
-def _check_asset_fields(checks: _Checks, new: NewAsset, name: str, display_name: str) -> None:
+def find_visible_asset(session: Session, user: User, asset_id: int, for_change: bool = False) -> Asset:
+    """Get an asset that a user may see, and change: any for an admin, their own for others.
+
+    Args:
+        session: Within its transaction.
+        user: Who asks.
+        asset_id: Of the asset.
+        for_change: Whether others are kept from changing it until the transaction ends.
+
+    Raises:
+        NotFound: If there is no such asset, or it belongs to somebody else: the user learns no difference.
+    """
+    asset = None
+    if 0 < asset_id <= store.MAX_ID:
+        # A stranger must not be able to lock an asset, so whose it is comes first.
+        asset = session.get(Asset, asset_id)
+        if asset is not None and not is_admin(user) and asset.owner_id != user.id:
+            asset = None
+        if asset is not None and for_change:
+            asset = store.lock_asset(session, asset_id)
+    if asset is None:
+        raise NotFound(f"Asset {asset_id} not found")
+    return asset
+
+
+def edit_asset(session: Session, asset: Asset, changes: AssetChanges) -> None:
+    """Change an asset.
+
+    Raises:
+        FieldErrors: If changed fields are wrong, also beside those that stay as they are; names all of them.
+        Conflict: If the shown name is taken.
+    """
+    changed = changes.mentioned
+    if "name" in changed:
+        changed["name"] = _clean(changed["name"])
+    outcome = replace(_describe(asset), **changed)
+    checks = Checks()
+    _check_asset_fields(checks, outcome, outcome.name, outcome.display_name or "")
+    told = changed.keys() | ({"max_soc_in_mwh"} if "min_soc_in_mwh" in changed else set())
+    checks.errors = {field: texts for field, texts in checks.errors.items() if field in told}
+    _check_asset_relations(
+        session, checks, changed.get("owner_id"), changed.get("asset_type_name"), changed.get("market_id")
+    )
+    if outcome.name != asset.name:
+        checks.that(
+            not store.asset_name_is_taken(session, outcome.name),
+            "name",
+            f"An asset with the name {outcome.name} already exists.",
+        )
+    if outcome.event_resolution != asset.sensor.event_resolution:
+        checks.that(
+            time_range(session, asset.id) is None,
+            "event_resolution",
+            "There are data of this asset, whose events would no longer be what they were. Make a new asset.",
+        )
+    checks.done()
+    if outcome.display_name != asset.display_name:
+        _check_display_name(session, outcome.display_name or "")
+    for field, value in changed.items():
+        setattr(asset.sensor if field in _OF_SENSOR else asset, field, value)
+    asset.sensor.name = asset.name
+    session.flush()
+    session.refresh(asset)
+
+
+_OF_SENSOR = ("event_resolution", "timezone", "unit")
+"""Fields of an asset that are kept with its power sensor."""
+
+
+def _describe(asset: Asset) -> NewAsset:
+    """Say what would make an asset as it is."""
+    kept = {
+        f.name: getattr(asset.sensor if f.name in _OF_SENSOR else asset, f.name) for f in fields(NewAsset)
+    }
+    return NewAsset(**kept)
+
+
+def delete_asset(session: Session, asset: Asset) -> None:
+    """Remove an asset, its sensor and all beliefs about it."""
+    sensor = asset.sensor
+    session.delete(asset)
+    session.flush()  # the asset points at its sensor, so it goes first
+    session.delete(sensor)  # its beliefs go with it, by a trigger
+    session.flush()
+
+
+def _clean(name: str) -> str:
+    """Write the name of an asset as it is kept: its unit does not belong there."""
+    return name.removesuffix(" (MW)").strip()
+
+
+def _check_asset_relations(
+    session: Session, checks: Checks, owner_id: int | None, asset_type_name: str | None, market_id: int | None
+) -> None:
+    """Check what an asset points at; what is None is not looked at."""
+    if owner_id is not None:
+        owner = session.get(User, owner_id) if 0 < owner_id <= store.MAX_ID else None
+        # One text for both cases, because an owner who hands an asset on must not learn which accounts there are.
+        checks.that(
+            owner is not None and has_role(owner, *OWNER_ROLES),
+            "owner_id",
+            f"No owner found with id {owner_id}: it must be the id of a user with the role 'Prosumer'.",
+        )
+    if asset_type_name is not None:
+        checks.that(
+            store.find_asset_type(session, asset_type_name) is not None,
+            "asset_type_name",
+            f"Asset type {asset_type_name} doesn't exist. Add structure first.",
+        )
+    if market_id is not None:
+        known = 0 < market_id <= store.MAX_ID and session.get(Market, market_id) is not None
+        checks.that(known, "market_id", f"No market found with id {market_id}.")
+
+
+def _check_display_name(session: Session, display_name: str) -> None:
+    if store.asset_name_is_taken(session, display_name=display_name):
+        raise Conflict(
+            f"An asset with the display name {display_name!r} already exists. Choose another display_name."
+        )
+
+
+def _check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: str) -> None:
     checks.that(0 < len(name) <= 80, "name", "Name must have 1 to 80 characters.")
     checks.that(len(display_name) <= 80, "display_name", "Display name must have at most 80 characters.")
     checks.that(
@@ -213,7 +331,7 @@ def _check_asset_fields(checks: _Checks, new: NewAsset, name: str, display_name:
     checks.that(
         low is None or high is None or high >= low,
         "max_soc_in_mwh",
-        "This value must be equal or higher than the minimum soc.",
+        SOC_ORDER,
     )
     checks.resolution(new.event_resolution)
     checks.place(new.latitude, new.longitude)
@@ -227,7 +345,7 @@ def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSen
         FieldErrors: If fields are wrong; names all of them.
     """
     name = _normalise(new.name)
-    checks = _Checks()
+    checks = Checks()
     checks.resolution(new.event_resolution)
     checks.place(new.latitude, new.longitude)
     checks.zone(new.timezone)
@@ -271,7 +389,7 @@ def create_market(session: Session, new: NewMarket) -> Market:
         FieldErrors: If fields are wrong; names all of them.
     """
     name = _normalise(new.name)
-    checks = _Checks()
+    checks = Checks()
     checks.resolution(new.event_resolution)
     checks.zone(new.timezone)
     checks.that(
@@ -336,6 +454,19 @@ def _humanise(name: str) -> str:
 def visible_assets(session: Session, user: User) -> list[Asset]:
     """List the assets that a user may see, the newest first: all for an admin, their own for others."""
     return store.list_assets(session, None if is_admin(user) else user.id)
+
+
+def list_assets_of(session: Session, user: User, owner_id: int | None) -> list[Asset]:
+    """List the assets of one owner, the newest first; all that a user may see if no owner is given.
+
+    Raises:
+        NotAllowed: If the user is neither the owner nor an admin.
+    """
+    if owner_id is None:
+        return visible_assets(session, user)
+    if owner_id != user.id and not is_admin(user):
+        raise NotAllowed("You may only list your own assets.")
+    return store.list_assets(session, owner_id) if 0 < owner_id <= store.MAX_ID else []
 
 
 def resolve_connections(session: Session, user: User, addresses: Sequence[ConnectionAddress]) -> list[Asset]:

@@ -20,7 +20,7 @@ from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times, mean_per_bin
 from flexmeasures.domain.errors import NotFound, UnknownPrices
-from flexmeasures.domain.scheduling import Schedule, plan_storage, storage_of_asset_type
+from flexmeasures.domain.scheduling import PlanOptions, Schedule, plan_storage, storage_of_asset_type
 from flexmeasures.domain.time import (
     event_grid,
     format_instant,
@@ -30,7 +30,7 @@ from flexmeasures.domain.time import (
 )
 from flexmeasures.services.request_schedule import ScheduleRequest
 
-__all__ = ["Plan", "is_stored", "make_schedule", "read_schedule"]
+__all__ = ["Plan", "is_stored", "make_schedule", "plan_schedule", "read_schedule"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -77,12 +77,23 @@ def make_schedule(session: Session, request: ScheduleRequest) -> Plan:
     asset = session.get(Asset, request.asset_id)
     if asset is None:
         raise NotFound(f"There is no asset with id {request.asset_id} any more.")
-    resolution = asset.sensor.event_resolution
-    prices, notes = _known_prices(session, asset, request, resolution)
-    plan = Plan(request.at, resolution, _solve(asset, request, resolution, prices), notes)
-    plan = replace(plan, notes=notes + tuple(plan.schedule.notes))
+    plan = plan_schedule(session, asset, request)
     _store(session, asset, request, plan)
     return plan
+
+
+def plan_schedule(
+    session: Session, asset: Asset, request: ScheduleRequest, options: PlanOptions | None = None
+) -> Plan:
+    """Plan a device from its state of charge on, without storing anything.
+
+    Raises:
+        UnknownPrices: If it has no market, or no price is known for any part of the planning window.
+    """
+    resolution = asset.sensor.event_resolution
+    prices, notes = _known_prices(session, asset, request, resolution)
+    schedule = _solve(asset, request, resolution, prices, options)
+    return Plan(request.at, resolution, schedule, notes + tuple(schedule.notes))
 
 
 def _known_prices(
@@ -123,7 +134,13 @@ def _known_prices(
     return prices, tuple(notes)
 
 
-def _solve(asset: Asset, request: ScheduleRequest, resolution: timedelta, prices: Values) -> Schedule:
+def _solve(
+    asset: Asset,
+    request: ScheduleRequest,
+    resolution: timedelta,
+    prices: Values,
+    options: PlanOptions | None,
+) -> Schedule:
     hours = resolution / timedelta(hours=1)
     targets = {}
     for target in request.targets:
@@ -151,6 +168,7 @@ def _solve(asset: Asset, request: ScheduleRequest, resolution: timedelta, prices
         resolution_hours=hours,
         soc_at_start=request.soc_mwh,
         targets={boundary: soc for boundary, soc in targets.items() if boundary <= len(prices)},
+        options=options,
     )
 
 

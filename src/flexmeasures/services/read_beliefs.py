@@ -21,9 +21,6 @@ __all__ = ["Question", "check_resolution", "choose_sources", "read_values"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
-DEFAULT_SOURCE_ROLE = "MDC"
-"""Who is believed about meter data if nobody is named: meter data companies."""
-
 
 @dataclass(frozen=True)
 class Question:
@@ -96,7 +93,11 @@ def read_values(session: Session, sensor: Sensor, question: Question) -> Values:
 
 
 def choose_sources(
-    session: Session, user: User, named: Sequence[str | int] | None, types: tuple[str, ...]
+    session: Session,
+    user: User,
+    named: Sequence[str | int] | None,
+    default: Sequence[str] | None,
+    types: tuple[str, ...],
 ) -> SourceFilter:
     """Work out whose beliefs a request wants.
 
@@ -105,13 +106,16 @@ def choose_sources(
     Args:
         session: For looking up users and roles.
         user: Who asks.
-        named: Ids of users and names of roles, as sent; None: meter data companies.
+        named: Ids of users and names of roles, as sent; None: those of ``default``.
+        default: Names of roles that count if nobody is named; None: all users.
         types: Types of sources that are considered at all.
 
     Raises:
         NotFound: If a named user or role does not exist, or no active user has the role.
     """
-    wanted = [DEFAULT_SOURCE_ROLE] if named is None else list(named)
+    if named is None and default is None:
+        return SourceFilter(types=types)
+    wanted = list(default or ()) if named is None else list(named)
     ids = {
         int(name) for name in wanted if isinstance(name, int) or (str(name).isascii() and str(name).isdigit())
     }
@@ -124,5 +128,5 @@ def choose_sources(
             raise NotFound(
                 f"No data source is known as {', '.join(unknown)}. Name user ids, or roles such as MDC."
             )
-    chosen = ids.union(*by_role.values(), [user.id]) if by_role else ids | {user.id}
+    chosen = ids.union([user.id], *by_role.values())
     return SourceFilter(types=types, user_ids=tuple(sorted(chosen)))

@@ -53,7 +53,7 @@ class Recording:
     Attributes:
         start: Start of the first event.
         end: End of the last event.
-        recorded_by: All were recorded at this time or earlier.
+        recorded_by: All were recorded at this time or earlier; None: the horizon alone says when.
         horizon: Each was recorded this long before the end of its event or earlier; None: at ``recorded_by``.
         source_id: Who says so.
         overwrite: Whether an equal belief of this source may be replaced.
@@ -62,7 +62,7 @@ class Recording:
 
     start: datetime
     end: datetime
-    recorded_by: datetime
+    recorded_by: datetime | None
     horizon: timedelta | None
     source_id: int
     overwrite: bool = False

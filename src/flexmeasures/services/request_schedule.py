@@ -60,6 +60,7 @@ class ScheduleRequest:
         recorded_at: When the event was received; the schedule's belief time.
         horizon: How far ahead to plan.
         in_order: Whether events must follow each other; not in play mode.
+        strictly_later: Whether an event must then be later than the one before, not only have a higher number.
     """
 
     asset_id: int
@@ -70,9 +71,16 @@ class ScheduleRequest:
     recorded_at: datetime
     horizon: timedelta
     in_order: bool = True
+    strictly_later: bool = False
 
 
-def find_device(session: Session, user: User, asset_id: int, lock: bool = False) -> Asset:
+def find_device(
+    session: Session,
+    user: User,
+    asset_id: int,
+    lock: bool = False,
+    types: tuple[str, ...] = SCHEDULED_TYPES,
+) -> Asset:
     """Get a device for which schedules can be made.
 
     Args:
@@ -80,6 +88,7 @@ def find_device(session: Session, user: User, asset_id: int, lock: bool = False)
         user: Its owner, or an admin.
         asset_id: The device.
         lock: Whether to keep its state from changing until the transaction ends.
+        types: Asset types that may be scheduled.
 
     Raises:
         NotFound: If there is none, or it belongs to somebody else.
@@ -90,10 +99,9 @@ def find_device(session: Session, user: User, asset_id: int, lock: bool = False)
         asset = lock_asset(session, asset_id) if lock else session.get(Asset, asset_id)
     if asset is None or not (asset.owner_id == user.id or is_admin(user)):
         raise NotFound(f"You have no asset with id {asset_id}.")
-    if asset.asset_type_name not in SCHEDULED_TYPES:
+    if asset.asset_type_name not in types:
         raise BadAddress(
-            f"API currently only supports UDI events for batteries and Electric Vehicle Supply Equipment (EVSE), "
-            f"not {asset.asset_type.display_name}."
+            f"Asset {asset_id} is a {asset.asset_type.display_name}. UDI events are understood for {', '.join(types)}."
         )
     return asset
 
@@ -137,10 +145,11 @@ def request_schedule(
 
 
 def _check_order(asset: Asset, request: ScheduleRequest) -> None:
-    if asset.soc_datetime is not None and request.at < asset.soc_datetime:
+    known = asset.soc_datetime
+    if known is not None and (request.at < known or (request.strictly_later and request.at == known)):
         raise InvalidTime(
-            f"The date and time {format_instant(request.at)} lie before the latest known state of charge, "
-            f"which is of {format_instant(asset.soc_datetime)}. Send a later one."
+            f"The date and time {format_instant(request.at)} do not lie after the latest known state of charge, "
+            f"which is of {format_instant(known)}. Send a later one."
         )
     if asset.soc_udi_event_id is not None and request.event_id <= asset.soc_udi_event_id:
         raise OutdatedEvent(

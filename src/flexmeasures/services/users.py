@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.users import find_user, get_or_create_role, source_of_user
-from flexmeasures.data.tables import User
-from flexmeasures.domain.errors import Conflict, InvalidInput
+from flexmeasures.data.tables import Role, User
+from flexmeasures.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from flexmeasures.domain.time import find_zone
+from flexmeasures.services.checks import Checks
 
-__all__ = ["create_user", "has_role", "is_admin"]
+__all__ = [
+    "UserChanges",
+    "create_user",
+    "edit_user",
+    "find_visible_user",
+    "has_role",
+    "is_admin",
+    "list_users",
+    "reset_password",
+]
+
+MAX_ID = 2**31 - 1
+"""Larger numbers fit no id column."""
+
+
+@dataclass(frozen=True)
+class UserChanges:
+    """What is to become of an account; what is None stays as it is.
+
+    Attributes:
+        active: Whether its user may log in.
+        role_ids: All roles that the user is to have.
+    """
+
+    email: str | None = None
+    username: str | None = None
+    timezone: str | None = None
+    active: bool | None = None
+    role_ids: tuple[int, ...] | None = None
 
 
 def create_user(
@@ -41,16 +72,11 @@ def create_user(
     """
     if not email:
         raise InvalidInput("No email address was given. A user needs one.")
-    try:
-        address = validate_email(email, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError as error:
-        raise InvalidInput(f"{email!r} is not a valid email address: {error}") from None
+    address = _normalise_email(email)
     find_zone(timezone)
     username = username or address.split("@")[0]
-    if find_user(session, email=address):
-        raise Conflict(f"User with email {address} already exists. Choose another address.")
-    if find_user(session, username=username):
-        raise Conflict(f"User with username {username} already exists. Choose another name.")
+    _check_free(session, email=address)
+    _check_free(session, username=username)
     user = User(
         email=address,
         username=username,
@@ -64,6 +90,106 @@ def create_user(
     session.flush()
     source_of_user(session, user)
     return user
+
+
+def _normalise_email(email: str) -> str:
+    try:
+        return validate_email(email, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise InvalidInput(f"{email!r} is not a valid email address: {error}") from None
+
+
+def _check_free(
+    session: Session, email: str | None = None, username: str | None = None, but: User | None = None
+) -> None:
+    """Make sure that nobody, but for one, has an address or a name.
+
+    Raises:
+        Conflict: If somebody has.
+    """
+    if email is not None and find_user(session, email=email) not in (None, but):
+        raise Conflict(f"User with email {email} already exists. Choose another address.")
+    if username is not None and find_user(session, username=username) not in (None, but):
+        raise Conflict(f"User with username {username} already exists. Choose another name.")
+
+
+def list_users(session: Session, include_inactive: bool = False) -> list[User]:
+    """List users by id, with their roles: those who may log in, or all."""
+    query = select(User).order_by(User.id)
+    return list(session.scalars(query if include_inactive else query.where(User.active)))
+
+
+def find_visible_user(session: Session, asker: User, user_id: int) -> User:
+    """Get a user: oneself, or anybody for an admin.
+
+    Raises:
+        NotAllowed: If the asker is neither; whether there is such a user, they do not learn.
+        NotFound: If there is no such user.
+    """
+    if user_id != asker.id and not is_admin(asker):
+        raise NotAllowed("You may only see and change your own account.")
+    user = session.get(User, user_id) if 0 < user_id <= MAX_ID else None
+    if user is None:
+        raise NotFound(f"User {user_id} not found")
+    return user
+
+
+def edit_user(session: Session, editor: User, user: User, changes: UserChanges) -> None:
+    """Change an account.
+
+    Whoever is deactivated is logged out everywhere.
+
+    Raises:
+        NotAllowed: If editors change what they may do themselves, admins included: nobody shall lock themselves out,
+            nor let themselves in.
+        FieldErrors: If fields are wrong; names all of them.
+        Conflict: If the address or the name is taken.
+    """
+    if editor.id == user.id and (changes.active is not None or changes.role_ids is not None):
+        raise NotAllowed("Nobody may change their own roles, nor activate or deactivate themselves.")
+    checks = Checks()
+    email = changes.email
+    if email is not None:
+        try:
+            email = _normalise_email(email)
+        except InvalidInput as error:
+            checks.that(False, "email", str(error))
+    if changes.timezone is not None:
+        checks.zone(changes.timezone)
+    role_ids = set(changes.role_ids or ())
+    roles = list(session.scalars(select(Role).where(Role.id.in_(role_ids)).order_by(Role.id)))
+    for unknown in sorted(role_ids - {role.id for role in roles}):
+        checks.that(False, "flexmeasures_roles", f"No role found with id {unknown}.")
+    checks.done()
+    _check_free(session, email, changes.username, but=user)
+    for field, value in (("email", email), ("username", changes.username), ("timezone", changes.timezone)):
+        if value is not None:
+            setattr(user, field, value)
+    if changes.role_ids is not None:
+        user.roles = roles
+    if changes.active is not None:
+        user.active = changes.active
+        if not changes.active:
+            _log_out_everywhere(user)
+    session.flush()
+
+
+def reset_password(session: Session, user: User, password_hash: str) -> None:
+    """Replace a password, and end all sessions and tokens that were opened with the old one.
+
+    Args:
+        session: Within its transaction.
+        user: Whose password it is.
+        password_hash: The new password, already hashed.
+    """
+    user.password = password_hash
+    _log_out_everywhere(user)
+    session.flush()
+
+
+def _log_out_everywhere(user: User) -> None:
+    """Make all cookies and tokens of a user invalid: they hold what is replaced here."""
+    user.fs_uniquifier = uuid.uuid4().hex
 
 
 def has_role(user: User, *names: str) -> bool:

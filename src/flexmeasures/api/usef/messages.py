@@ -23,11 +23,14 @@ from flexmeasures.domain.time import parse_duration, parse_horizon, parse_instan
 __all__ = [
     "GetDeviceMessage",
     "GetMeterData",
+    "GetPrognosis",
     "Group",
     "Message",
     "PostMeterData",
     "PostPriceData",
+    "PostPrognosis",
     "PostUdiEvent",
+    "PostWeatherData",
 ]
 
 _PLURALS = {
@@ -143,6 +146,19 @@ _moment = _refused_with(statuses.INVALID_DATETIME, lambda value: parse_instant(v
 parse_event_address = _refused_with(statuses.INVALID_DOMAIN, addresses.parse_event)
 
 
+@dataclass(frozen=True)
+class BeliefHorizon:
+    """How long before the end of an event something was known.
+
+    Attributes:
+        length: Positive before, negative after.
+        repeated: Whether it was written as a repeating interval.
+    """
+
+    length: timedelta
+    repeated: bool
+
+
 Start = Annotated[
     datetime,
     BeforeValidator(_refused_with(statuses.INVALID_PERIOD, parse_instant)),
@@ -152,9 +168,9 @@ Duration = Annotated[
     Any, BeforeValidator(_refused_with(statuses.INVALID_PERIOD, _period)), _text("duration", "PT24H")
 ]
 Horizon = Annotated[
-    timedelta | None,
+    Any,
     BeforeValidator(
-        _optional(_refused_with(statuses.INVALID_HORIZON, lambda value: parse_horizon(value)[0]))
+        _optional(_refused_with(statuses.INVALID_HORIZON, lambda value: BeliefHorizon(*parse_horizon(value))))
     ),
     _text("duration", "-PT5M"),
 ]
@@ -261,6 +277,7 @@ def unit_field(quantity: str, *accepted: str) -> Any:
 
 PowerUnit = unit_field("Power values", "MW")
 PriceUnit = unit_field("Prices", "EUR/MWh", "KRW/kWh")
+WeatherUnit = unit_field("Weather values", "°C", "0C", "kW/m²", "kW/m2", "m/s")
 SocUnit = unit_field("State of charge", "kWh", "MWh")
 
 
@@ -295,10 +312,9 @@ class Message(BaseModel):
         return cls.model_validate(unified)
 
 
-class GetMeterData(Message):
-    """Ask for measured power."""
+class _Request(Message):
+    """Ask for power over a period."""
 
-    expected_type = "GetMeterDataRequest"
     address_key = "connections"
 
     unit: PowerUnit = None
@@ -311,10 +327,21 @@ class GetMeterData(Message):
     resolution: Resolution = None
 
 
-class PostMeterData(Message):
-    """Send measured power."""
+class GetMeterData(_Request):
+    """Ask for measured power."""
 
-    expected_type = "PostMeterDataRequest"
+    expected_type = "GetMeterDataRequest"
+
+
+class GetPrognosis(_Request):
+    """Ask for forecasts and schedules of power."""
+
+    expected_type = "GetPrognosisRequest"
+
+
+class _PowerPost(Message):
+    """Send power over a period."""
+
     address_key = "connections"
 
     unit: PowerUnit = None
@@ -325,14 +352,40 @@ class PostMeterData(Message):
     duration: Duration = None
 
 
+class PostMeterData(_PowerPost):
+    """Send measured power."""
+
+    expected_type = "PostMeterDataRequest"
+
+
+class PostPrognosis(_PowerPost):
+    """Send forecasts of power."""
+
+    expected_type = "PostPrognosisRequest"
+
+
 class PostPriceData(Message):
-    """Send prices."""
+    """Send prices, measured or forecast."""
 
     expected_type = "PostPriceDataRequest"
     address_key = "markets"
 
     unit: PriceUnit = None
     groups: groups_field("markets", with_values=True) = None
+    horizon: Horizon = None
+    prior: Prior = None
+    start: Start = None
+    duration: Duration = None
+
+
+class PostWeatherData(Message):
+    """Send weather, measured or forecast."""
+
+    expected_type = "PostWeatherDataRequest"
+    address_key = "sensors"
+
+    unit: WeatherUnit = None
+    groups: groups_field("sensors", with_values=True) = None
     horizon: Horizon = None
     prior: Prior = None
     start: Start = None

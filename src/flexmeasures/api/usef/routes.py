@@ -12,9 +12,10 @@ from flask_login import current_user
 
 from flexmeasures.api.http import NotJson, json_response, read_body, read_query
 from flexmeasures.api.usef import statuses
+from flexmeasures.api.usef.call import Call
 from flexmeasures.api.usef.statuses import PROCESSED, Refusal, refusal_of
 from flexmeasures.api.usef.versions import SERVICES, VERSIONS, Service, Version
-from flexmeasures.api.usef.views import VIEWS, Call
+from flexmeasures.api.usef.views import VIEWS
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.services.users import has_role
@@ -33,7 +34,7 @@ def register(app: Flask) -> None:
                 blueprint.add_url_rule(
                     f"/{service.name}",
                     endpoint=_snake_case(service.name),
-                    methods=[service.method],
+                    methods=list(service.methods),
                     view_func=_make_view(version, service),
                 )
         app.register_blueprint(blueprint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ALL_ROLES", "SERVICES", "VERSIONS", "Service", "Version"]
+__all__ = ["ALL_ROLES", "LISTED_REST", "SERVICES", "VERSIONS", "Service", "Version"]
 
 ALL_ROLES = ("Aggregator", "Supplier", "MDC", "DSO", "Prosumer", "ESCo")
 _DEVICE_ROLES = ("Prosumer", "ESCo")
@@ -17,10 +17,19 @@ class Version:
     Attributes:
         prefix: Its part of the path.
         number: As in its service listing.
+        rolling_horizons: Whether the horizon of posted data always counts for each event (2.0-2). Before, it counted
+            from the end of the whole series, unless it was written as a repeating interval (``R/PT6H``).
+        takes_prior: Whether posts may say when they were recorded, and otherwise are recorded when they arrive (2.0-2).
+            Before, data without a horizon were recorded right after each event (1.3-9).
+        plans_in_jobs: Whether a UDI event orders a schedule that a worker makes (1.3-0). Before, getDeviceMessage made
+            it at once, for batteries only, and each event had to be later than the one before.
     """
 
     prefix: str
     number: str
+    rolling_horizons: bool = False
+    takes_prior: bool = False
+    plans_in_jobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,7 @@ class Service:
 
     Attributes:
         name: The last part of its path, and of its messages' types.
-        method: HTTP method.
+        methods: HTTP methods.
         access: Roles named in the listing.
         description: A phrase for the listing.
         versions: Prefixes of the versions that offer it.
@@ -38,7 +47,7 @@ class Service:
     """
 
     name: str
-    method: str
+    methods: tuple[str, ...]
     access: tuple[str, ...]
     description: str
     versions: tuple[str, ...]
@@ -56,23 +65,45 @@ class Service:
         return f"{self.name[0].upper()}{self.name[1:]}Response"
 
 
-VERSIONS = {version.prefix: version for version in (Version("v2_0", "2.0"),)}
+VERSIONS = {
+    version.prefix: version
+    for version in (
+        Version("v1", "1.0"),
+        Version("v1_1", "1.1"),
+        Version("v1_2", "1.2"),
+        Version("v1_3", "1.3", plans_in_jobs=True),
+        Version("v2_0", "2.0", plans_in_jobs=True, rolling_horizons=True, takes_prior=True),
+    )
+}
 
-_V2 = ("v2_0",)
+_SINCE_1_0 = ("v1", "v1_1", "v1_2", "v1_3", "v2_0")
+_SINCE_1_1 = _SINCE_1_0[1:]
+_SINCE_1_2 = _SINCE_1_0[2:]
+
+_GET, _POST = ("GET",), ("POST",)
+
+# What a version lists besides its messages: name, roles and description.
+LISTED_REST: dict[str, tuple[tuple[str, tuple[str, ...], str], ...]] = {}
 
 SERVICES = (
-    Service("getService", "GET", (), "Obtain a service listing for this version", _V2, public=True),
-    Service("getConnection", "GET", ALL_ROLES, "Request entity addresses of connections", _V2),
-    Service("getMeterData", "GET", ALL_ROLES, "Request meter reading", _V2),
-    Service("postMeterData", "POST", ALL_ROLES, "Send meter reading", _V2),
-    Service("postPriceData", "POST", ALL_ROLES, "Send prices for market transactions", _V2),
-    Service("getDeviceMessage", "GET", _DEVICE_ROLES, "Get an Active Demand & Supply (ADS) request", _V2),
+    Service("getService", _GET, (), "Obtain a service listing for this version", _SINCE_1_0, public=True),
+    Service("getConnection", _GET, ALL_ROLES, "Request entity addresses of connections", _SINCE_1_1),
+    Service("getMeterData", ("GET", "POST"), ALL_ROLES, "Request meter reading", ("v1",)),
+    Service("getMeterData", _GET, ALL_ROLES, "Request meter reading", _SINCE_1_1),
+    Service("postMeterData", _POST, ALL_ROLES, "Send meter reading", _SINCE_1_0),
+    Service("getPrognosis", _GET, ALL_ROLES, "Request prognosis of meter data", _SINCE_1_1),
+    Service("postPrognosis", _POST, ALL_ROLES, "Send prognosis of meter data", _SINCE_1_1),
+    Service("postPriceData", _POST, ALL_ROLES, "Send prices for market transactions", _SINCE_1_1),
+    Service("postWeatherData", _POST, ALL_ROLES, "Send weather data", _SINCE_1_1),
+    Service(
+        "getDeviceMessage", _GET, _DEVICE_ROLES, "Get an Active Demand & Supply (ADS) request", _SINCE_1_2
+    ),
     Service(
         "postUdiEvent",
-        "POST",
+        _POST,
         _DEVICE_ROLES,
         "Send a description of some flexible consumption or production process as a USEF Device Interface (UDI) event",
-        _V2,
+        _SINCE_1_2,
         roles=("Prosumer",),
     ),
 )

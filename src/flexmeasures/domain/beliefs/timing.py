@@ -207,7 +207,7 @@ def _at_date(knowledge_time: object) -> AtDate:
 def belief_times(
     event_starts: Instants,
     resolution: timedelta,
-    recorded_by: datetime,
+    recorded_by: datetime | None,
     horizon: timedelta | None = None,
 ) -> Instants:
     """Work out when each value of a message was believed.
@@ -215,16 +215,21 @@ def belief_times(
     Args:
         event_starts: Shape ``(n,)``, UTC.
         resolution: Length of the events.
-        recorded_by: All values were recorded at this time, or earlier.
+        recorded_by: All values were recorded at this time, or earlier; None if only the horizon is known.
         horizon: Each value was recorded this long before the end of its event, or earlier; negative: after it.
 
     Returns:
         The earliest time that both allow: shape ``(n,)``, UTC.
+
+    Raises:
+        BadBeliefTiming: If both are None.
     """
-    latest = to_datetime64(recorded_by)
     if horizon is None:
-        return np.full(len(event_starts), latest)
-    return np.minimum(event_starts + np.timedelta64(to_microseconds(resolution - horizon), "us"), latest)
+        if recorded_by is None:
+            raise BadBeliefTiming("Nothing says when this was recorded. Give a horizon or a time.")
+        return np.full(len(event_starts), to_datetime64(recorded_by))
+    before_end = event_starts + np.timedelta64(to_microseconds(resolution - horizon), "us")
+    return before_end if recorded_by is None else np.minimum(before_end, to_datetime64(recorded_by))
 
 
 def belief_horizons(

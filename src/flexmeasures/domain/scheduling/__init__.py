@@ -10,22 +10,63 @@ from flexmeasures.domain.scheduling.asset_types import (
     charging_station,
     storage_of_asset_type,
 )
+from flexmeasures.domain.scheduling.costs import Baseline, Cost, charge_at_once, cost_of, do_nothing
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
+from flexmeasures.domain.scheduling.explain import Explanation
+from flexmeasures.domain.scheduling.highs import HighsSolver
 from flexmeasures.domain.scheduling.linear import SolverOptions
-from flexmeasures.domain.scheduling.plan import PlanOptions, plan_storage
-from flexmeasures.domain.scheduling.schedule import Missed, Outcome, Schedule
+from flexmeasures.domain.scheduling.missed import Missed
+from flexmeasures.domain.scheduling.plan import PlanOptions, plan_futures, plan_site, plan_storage
+from flexmeasures.domain.scheduling.schedule import DevicePlan, Outcome, Schedule, SitePlan
+from flexmeasures.domain.scheduling.site import (
+    Commitment,
+    Connection,
+    Curtailable,
+    Direction,
+    Exclusion,
+    PeakPrice,
+    Profile,
+    ShiftableLoad,
+    Site,
+    Tariff,
+    stay_with,
+)
+from flexmeasures.domain.scheduling.sitemodel import Objective
 
 __all__ = [
     "ASSET_TYPES",
+    "Baseline",
+    "Commitment",
+    "Connection",
+    "Cost",
+    "Curtailable",
+    "DevicePlan",
+    "Direction",
+    "Exclusion",
+    "Explanation",
+    "HighsSolver",
     "Missed",
+    "Objective",
     "Outcome",
+    "PeakPrice",
     "PlanOptions",
+    "Profile",
     "Schedule",
+    "ShiftableLoad",
+    "Site",
+    "SitePlan",
     "SolverOptions",
     "StorageDevice",
     "StorageUse",
+    "Tariff",
     "battery",
+    "charge_at_once",
     "charging_station",
+    "cost_of",
+    "do_nothing",
+    "plan_futures",
+    "plan_site",
     "plan_storage",
+    "stay_with",
     "storage_of_asset_type",
 ]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from flexmeasures.domain.errors import BadFlexModel, BadValues, UnknownPrices
+from flexmeasures.domain.errors import BadFlexModel
+from flexmeasures.domain.scheduling.costs import charge_at_once, cost_of, do_nothing
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
-from flexmeasures.domain.scheduling.formulate import add_storage
+from flexmeasures.domain.scheduling.explain import explain
 from flexmeasures.domain.scheduling.highs import HighsSolver
-from flexmeasures.domain.scheduling.linear import FloatArray, LinearModel, LinearSolver, SolverOptions, Status
-from flexmeasures.domain.scheduling.reach import follow_fallback, missed_by, reachable_band, simulate_soc
-from flexmeasures.domain.scheduling.schedule import Outcome, Schedule
+from flexmeasures.domain.scheduling.linear import FloatArray, LinearSolver, SolverOptions, Status
+from flexmeasures.domain.scheduling.missed import Missed
+from flexmeasures.domain.scheduling.reach import follow_fallback, missed_by, simulate_soc
+from flexmeasures.domain.scheduling.schedule import DevicePlan, Outcome, Schedule, SitePlan
+from flexmeasures.domain.scheduling.site import Site, Tariff
+from flexmeasures.domain.scheduling.sitemodel import Objective, SiteModel, Statement
+from flexmeasures.domain.scheduling.solving import Answer, Problem, solve
+from flexmeasures.domain.scheduling.storage import StoragePart
 
-__all__ = ["PlanOptions", "plan_storage", "sooner_slope"]
+__all__ = ["PlanOptions", "plan_futures", "plan_site", "plan_storage", "slot_hours"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,18 @@ class PlanOptions:
     Args:
         prefer_charging_sooner: Whether to charge early and discharge late among equal prices.
         first_slot_fraction: Share of the first slot that is still to come, above 0 up to 1.
+        objective: What to make as small as possible.
+        relax: Whether wishes that cannot all be kept are given up in order; else the fallback policy follows.
+        explain: Whether to say which rule bound in each slot, and the cost of simple plans.
         solver_options: Time limit and gap.
         solver: What minimises; HiGHS by default.
     """
 
     prefer_charging_sooner: bool = True
     first_slot_fraction: float = 1.0
+    objective: Objective = Objective.COST
+    relax: bool = True
+    explain: bool = False
     solver_options: SolverOptions = field(default_factory=SolverOptions)
     solver: LinearSolver = field(default_factory=HighsSolver)
 
@@ -60,40 +73,73 @@ def plan_storage(
         BadValues: A price is infinite.
         BadFlexModel: Limits or targets contradict themselves or the window.
     """
-    options = options or PlanOptions()
-    price = check_prices(prices)
-    hours = slot_hours(price.size, resolution_hours, options.first_slot_fraction)
-    use = StorageUse(device, soc_at_start, dict(targets or {}))
-    use.check_window(price.size)
-    planned = _minimise(use, price, hours, options)
-    if planned is None:
-        return _fall_back(use, price, hours)
-    return planned
+    site = Site((StorageUse(device, soc_at_start, dict(targets or {})),), Tariff(prices))
+    plan = plan_site(site, resolution_hours=resolution_hours, options=options)
+    own = plan.devices[device.name]
+    soc = np.empty(0) if own.soc_mwh is None else own.soc_mwh
+    return Schedule(own.power_mw, soc, plan.cost.energy, plan.outcome, plan.missed, plan.notes, plan.gap)
 
 
-def check_prices(prices: ArrayLike) -> FloatArray:
-    """Refuse prices that cannot be planned with.
+def plan_site(site: Site, *, resolution_hours: float, options: PlanOptions | None = None) -> SitePlan:
+    """Plan all devices of a site together, at the lowest cost or emissions.
+
+    Args:
+        site: Devices, connection, tariff and agreements.
+        resolution_hours: Duration of a slot, > 0 [h].
+        options: How to plan.
 
     Raises:
         UnknownPrices: A price is missing.
-        BadValues: There is none at all, or one is infinite.
+        BadValues: A series is infinite or has the wrong length.
+        BadFlexModel: Devices contradict themselves or the window.
+
+    Invariants:
+        Device limits and exclusions are always kept; everything else that is not is listed in ``missed``.
     """
-    price = np.asarray(prices, dtype=float)
-    if price.ndim != 1 or price.size == 0:
-        raise BadValues("There are no prices: give one for each slot of the planning window.")
-    missing = np.flatnonzero(np.isnan(price))
-    if missing.size == price.size:
-        raise UnknownPrices("Prices unknown for planning window.")
-    if missing.size:
-        raise UnknownPrices(
-            f"Prices partially unknown for planning window: {missing.size} of {price.size} slots, the first is slot "
-            f"{missing[0]}. Send prices for the whole window, or plan for a shorter one.",
-            {"slots": missing.tolist()},
+    return plan_futures([site], [1.0], resolution_hours=resolution_hours, options=options)[0]
+
+
+def plan_futures(
+    sites: Sequence[Site],
+    weights: Sequence[float],
+    *,
+    resolution_hours: float,
+    shared_slots: int = 1,
+    options: PlanOptions | None = None,
+) -> tuple[SitePlan, ...]:
+    """Plan in two stages: the first slots for all possible futures together, later slots for each of them.
+
+    Args:
+        sites: The same devices in each future, with other prices or profiles.
+        weights: Probability of each future; they add up to 1.
+        resolution_hours: Duration of a slot, > 0 [h].
+        shared_slots: How many first slots have the same powers in all futures.
+        options: How to plan.
+
+    Raises:
+        BadFlexModel: Futures have other devices or other lengths, or weights do not add up to 1.
+    """
+    options = options or PlanOptions()
+    slots = sites[0].tariff.prices[0].size
+    hours = slot_hours(slots, resolution_hours, options.first_slot_fraction)
+    _check_futures(sites, weights)
+    statements = tuple(
+        Statement(
+            hours,
+            options.objective,
+            options.prefer_charging_sooner,
+            label=f"future {number}: " if len(sites) > 1 else "",
+            weight=float(weight),
         )
-    if not np.all(np.isfinite(price)):
-        slot = int(np.flatnonzero(~np.isfinite(price))[0])
-        raise BadValues(f"The price of slot {slot} is {price[slot]}: give a finite number.", {"slot": slot})
-    return price
+        for number, weight in enumerate(weights)
+    )
+    problem = Problem(tuple(sites), statements, shared_slots, options.solver, options.solver_options)
+    answer = solve(problem, elastic=False)
+    if answer is None and options.relax:
+        answer = solve(problem, elastic=True)
+    if answer is None:
+        return tuple(_fall_back(site, hours) for site in sites)
+    return tuple(_read(answer, stated, options) for stated in answer.stated)
 
 
 def slot_hours(slots: int, resolution_hours: float, first_slot_fraction: float) -> FloatArray:
@@ -113,60 +159,91 @@ def slot_hours(slots: int, resolution_hours: float, first_slot_fraction: float) 
     return hours
 
 
-def sooner_slope(prices: FloatArray) -> FloatArray:
-    """Tiny artificial price rise over the window (n,), at most 1 per thousand of the price spread
-    [currency/MWh].
-
-    >>> sooner_slope(np.array([100.0, 100.0, 90.0])).round(6).tolist()
-    [0.0, 0.005, 0.01]
-    >>> sooner_slope(np.array([70.0, 70.0, 70.0])).round(6).tolist()
-    [0.0, 0.0005, 0.001]
-    """
-    spread = float(np.max(prices) - np.min(prices))
-    return np.linspace(0.0, spread * 0.001 if spread > 0 else 0.001, prices.size)
+def _check_futures(sites: Sequence[Site], weights: Sequence[float]) -> None:
+    names = {tuple(device.name for device in site.devices) for site in sites}
+    lengths = {site.tariff.prices[0].size for site in sites}
+    if len(names) > 1 or len(lengths) > 1:
+        raise BadFlexModel("All futures of a plan must have the same devices and the same number of slots.")
+    if len(weights) != len(sites) or not np.isclose(sum(weights), 1.0) or min(weights) <= 0:
+        raise BadFlexModel("Each future needs a weight above 0, and the weights must add up to 1.")
 
 
-def _minimise(use: StorageUse, price: FloatArray, hours: FloatArray, options: PlanOptions) -> Schedule | None:
-    """Solve for the lowest cost; None if wishes and limits cannot be kept together."""
-    model = LinearModel()
-    device = use.device
-    band = (
-        device.per_boundary(device.soc_min_mwh, hours.size),
-        device.per_boundary(device.soc_max_mwh, hours.size),
-    )
-    if not band[0][0] <= use.soc_at_start_mwh <= band[1][0]:
-        band = reachable_band(use, hours)
-    part = add_storage(model, use, hours, band, elastic=False)
-    slope = sooner_slope(price) if options.prefer_charging_sooner else 0.0
-    cost = model.column_arrays[2]
-    for columns, coefficient in part.power:
-        cost[columns] += np.asarray(coefficient) * (price + slope) * hours
-    solution = options.solver.solve(model, options.solver_options)
-    if not solution.has_values:
-        return None
-    power, soc = part.power_of(solution.x), part.soc_of(solution.x)
-    missed = tuple(missed_by(use, hours, soc))
-    proven = Outcome.OPTIMAL if solution.status is Status.OPTIMAL else Outcome.BEST_FOUND
-    return Schedule(
-        power,
-        soc,
-        float(np.sum(price * power * hours)),
-        Outcome.RELAXED if missed else proven,
+def _read(answer: Answer, stated: SiteModel, options: PlanOptions) -> SitePlan:
+    """Turn a solution into the plan of a site."""
+    hours, x = stated.statement.hours, answer.solution.x
+    powers = {name: part.power_of(x) for name, part in stated.parts.items()}
+    soc = {name: part.soc_of(x) for name, part in stated.parts.items() if isinstance(part, StoragePart)}
+    missed = tuple(_missed(answer, stated, soc))
+    if missed:
+        outcome = Outcome.RELAXED
+    else:
+        outcome = Outcome.OPTIMAL if answer.solution.status is Status.OPTIMAL else Outcome.BEST_FOUND
+    explanation = None
+    if options.explain:
+        baselines = (do_nothing(stated.site, hours), charge_at_once(stated.site, hours))
+        explanation = explain(answer, stated, baselines)
+    return SitePlan(
+        {name: DevicePlan(name, power, soc.get(name)) for name, power in powers.items()},
+        cost_of(stated.site, hours, powers, soc),
+        outcome,
         missed,
         tuple(str(one) for one in missed),
-        solution.gap,
+        answer.solution.gap,
+        explanation,
     )
 
 
-def _fall_back(use: StorageUse, price: FloatArray, hours: FloatArray) -> Schedule:
+def _missed(answer: Answer, stated: SiteModel, soc: Mapping[str, FloatArray]) -> list[Missed]:
+    """List what a solution misses: states of charge, loads that do not run, limits of the connection."""
+    missed = []
+    for name, part in stated.parts.items():
+        if isinstance(part, StoragePart):
+            for one in missed_by(part.use, stated.statement.hours, soc[name]):
+                rank = 2 if one.limit == "soc target" else 1
+                clashes = one.clashes or _others(answer.clashes.get(rank, ()), f"{one.limit} of {name}")
+                missed.append(Missed(one.limit, name, one.index, one.wanted, one.reached, clashes=clashes))
+        elif part.slacks and answer.solution.x[part.slacks[0].columns[0]] > 1e-6:
+            clashes = _others(answer.clashes.get(3, ()), f"run once of {name}")
+            missed.append(Missed("run", name, part.limits[-1].first, 1.0, 0.0, "run", clashes))
+    return missed + _missed_at_connection(answer, stated)
+
+
+def _missed_at_connection(answer: Answer, stated: SiteModel) -> list[Missed]:
+    missed = []
+    for slack in stated.balance.slacks if stated.balance else ():
+        excess = answer.solution.x[slack.columns]
+        limit = next(
+            one for one in (stated.balance.limits if stated.balance else ()) if one.at_upper == slack.limit
+        )
+        given = stated.site.connection
+        wanted = np.broadcast_to(
+            np.asarray(given.import_limit_mw if slack.limit == "import limit" else given.export_limit_mw),
+            stated.statement.hours.shape,
+        )
+        clashes = _others(answer.clashes.get(4, ()), f"{slack.limit} of {slack.device}")
+        for place in np.flatnonzero(excess > 1e-6).tolist():
+            slot = limit.when(place)
+            reached = float(wanted[slot] + excess[place])
+            missed.append(
+                Missed(slack.limit, slack.device, slot, float(wanted[slot]), reached, "MW", clashes)
+            )
+    return missed
+
+
+def _others(names: tuple[str, ...], own: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name != own)
+
+
+def _fall_back(site: Site, hours: FloatArray) -> SitePlan:
     """Follow the fallback policy and say what it misses."""
-    power = follow_fallback(use, hours)
-    soc = simulate_soc(use, hours, power)
-    missed = tuple(missed_by(use, hours, soc))
+    powers = dict(do_nothing(site, hours).power_mw)
+    storages = [one for one in site.devices if isinstance(one, StorageUse)]
+    powers |= {one.name: follow_fallback(one, hours) for one in storages}
+    soc = {one.name: simulate_soc(one, hours, powers[one.name]) for one in storages}
+    missed = tuple(one for use in storages for one in missed_by(use, hours, soc[use.name]))
     notes = (
         "Not all limits can be kept together; the fallback policy is followed.",
         *(str(one) for one in missed),
     )
-    return Schedule(
-        power, soc, float(np.sum(price * power * hours)), Outcome.FALLBACK, missed, notes, float("inf")
-    )
+    devices = {name: DevicePlan(name, power, soc.get(name)) for name, power in powers.items()}
+    return SitePlan(devices, cost_of(site, hours, powers, soc), Outcome.FALLBACK, missed, notes, inf)

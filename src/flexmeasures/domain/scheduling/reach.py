@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from flexmeasures.domain.scheduling.devices import StorageUse
-from flexmeasures.domain.scheduling.formulate import SoftLimit, straight_pieces, wishes_by_boundary
 from flexmeasures.domain.scheduling.linear import FloatArray
-from flexmeasures.domain.scheduling.schedule import Missed
+from flexmeasures.domain.scheduling.missed import Missed
+from flexmeasures.domain.scheduling.wishes import SoftLimit, straight_pieces, wishes_by_boundary
 
 __all__ = [
     "Dynamics",
@@ -86,8 +86,8 @@ class Dynamics:
         """Power [MW] within the device's limits that ends the slot as near to `wanted` [MWh] as possible."""
         needed = (wanted - self.step(slot, soc, 0.0)) / self.hours[slot]
         if needed > 0:
-            return min(needed / self.stored[slot], self.highest_power(slot, soc))
-        return max(needed / self.taken[slot], self.lowest_power(slot, soc))
+            return min(float(needed / self.stored[slot]), self.highest_power(slot, soc))
+        return max(float(needed / self.taken[slot]), self.lowest_power(slot, soc))
 
 
 def reachable_band(use: StorageUse, hours: FloatArray) -> tuple[FloatArray, FloatArray]:

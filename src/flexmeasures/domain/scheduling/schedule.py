@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from flexmeasures.domain.scheduling.costs import Cost
 from flexmeasures.domain.scheduling.linear import FloatArray
+from flexmeasures.domain.scheduling.missed import Missed
 
-__all__ = ["Missed", "Outcome", "Schedule"]
+if TYPE_CHECKING:
+    from flexmeasures.domain.scheduling.explain import Explanation
+
+__all__ = ["DevicePlan", "Outcome", "Schedule", "SitePlan"]
 
 
 class Outcome(Enum):
@@ -21,47 +30,6 @@ class Outcome(Enum):
     """Not all wishes can be kept together: the least important ones are missed by as little as possible."""
     FALLBACK = "fallback"
     """No plan was computed: devices follow the simple fallback policy."""
-
-
-@dataclass(frozen=True)
-class Missed:
-    """A wish or limit that the schedule does not keep.
-
-    Args:
-        limit: Name of what was asked for, for example ``"soc target"``.
-        device: Name of the device, or of the connection.
-        index: Which boundary between slots (0 … n; for states of charge) or which slot (0 … n−1; for power).
-        wanted: What was asked for [unit].
-        reached: What the schedule has instead [unit].
-        unit: ``"MWh"`` at a boundary, ``"MW"`` in a slot.
-        clashes: Names of the limits that stand against it.
-    """
-
-    limit: str
-    device: str
-    index: int
-    wanted: float
-    reached: float
-    unit: str = "MWh"
-    clashes: tuple[str, ...] = ()
-
-    @property
-    def amount(self) -> float:
-        """By how much it was missed, never negative [unit]."""
-        return abs(self.wanted - self.reached)
-
-    def __str__(self) -> str:
-        """Say it in one sentence.
-
-        >>> print(Missed("soc target", "car", 4, 5.0, 3.0, clashes=("maximum consumption of car",)))
-        soc target of car at boundary 4: wanted 5 MWh, reached 3 MWh; in its way: maximum consumption of car.
-        """
-        place = "boundary" if self.unit == "MWh" else "slot"
-        reason = f"; in its way: {', '.join(self.clashes)}" if self.clashes else ""
-        return (
-            f"{self.limit} of {self.device} at {place} {self.index}: wanted {self.wanted:.6g} {self.unit}, "
-            f"reached {self.reached:.6g} {self.unit}{reason}."
-        )
 
 
 @dataclass(frozen=True)
@@ -85,3 +53,46 @@ class Schedule:
     missed: tuple[Missed, ...] = ()
     notes: tuple[str, ...] = ()
     gap: float = 0.0
+
+
+@dataclass(frozen=True)
+class DevicePlan:
+    """The plan of one device of a site.
+
+    Args:
+        name: The device.
+        power_mw: Average power in each slot (n,) [MW], consumption positive.
+        soc_mwh: State of charge at each boundary (n+1,) [MWh]; None if it stores nothing.
+    """
+
+    name: str
+    power_mw: FloatArray
+    soc_mwh: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class SitePlan:
+    """The plan of a site.
+
+    Args:
+        devices: Device name → its plan.
+        cost: What it costs, without the tiny slope and mere preferences.
+        outcome: How the plan came about.
+        missed: What it does not keep.
+        notes: The same and other remarks, as sentences for people.
+        gap: Proven relative distance from the optimum; 0 when optimal, inf when nothing is proven.
+        explanation: Why it is so, if asked for.
+    """
+
+    devices: Mapping[str, DevicePlan]
+    cost: Cost
+    outcome: Outcome
+    missed: tuple[Missed, ...] = ()
+    notes: tuple[str, ...] = ()
+    gap: float = 0.0
+    explanation: Explanation | None = None
+
+    @property
+    def net_mw(self) -> FloatArray:
+        """Power of the whole site in each slot (n,) [MW], consumption positive."""
+        return np.asarray(sum(device.power_mw for device in self.devices.values()))

@@ -1,0 +1,202 @@
+"""Services about data: power, prices and weather in, power out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from flexmeasures.api.usef import messages, statuses
+from flexmeasures.api.usef.call import (
+    EX_POST,
+    Body,
+    Call,
+    connections_of,
+    ex_post_recording,
+    period_end,
+    recording,
+    word_groups,
+)
+from flexmeasures.api.usef.messages import Group
+from flexmeasures.data.stores.assets import find_markets
+from flexmeasures.data.tables import Asset, Market, WeatherSensor
+from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
+from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.time import format_duration, format_instant
+from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
+from flexmeasures.services.record_beliefs import Recording, Series, check_signs, record_beliefs
+from flexmeasures.services.weather import find_or_make_weather_sensor
+
+__all__ = [
+    "get_meter_data",
+    "get_prognosis",
+    "post_meter_data",
+    "post_price_data",
+    "post_prognosis",
+    "post_weather_data",
+]
+
+WEATHER_UNITS = {
+    "temperature": ("°C", "0C"),
+    "radiation": ("kW/m²", "kW/m2"),
+    "wind_speed": ("m/s",),
+}
+"""Accepted spellings of the unit of each quantity, the proper one first."""
+
+DEFAULT_METER_SOURCES = ("MDC",)
+"""Who is believed about meter data if nobody is named: meter data companies."""
+
+
+def get_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
+    """Read measured power."""
+    message = messages.GetMeterData.read(raw)
+    if message.horizon is not None and message.horizon.length > EX_POST:
+        raise statuses.INVALID_HORIZON(
+            "Meter data are about what has happened: 'horizon' must not be positive."
+        )
+    if message.prior is not None and message.prior < period_end(message):
+        raise statuses.INVALID_HORIZON(
+            "Meter data are about what has happened: 'prior' must not lie before their end."
+        )
+    return _read_power(
+        call, message, max_horizon=EX_POST, types=("user", "script"), default=DEFAULT_METER_SOURCES
+    )
+
+
+def get_prognosis(call: Call, raw: Mapping[str, Any]) -> Body:
+    """Read what power was forecast or scheduled to be."""
+    message = messages.GetPrognosis.read(raw)
+    types = ("user", "scheduler", "forecaster", "script")
+    return _read_power(call, message, max_horizon=None, types=types, default=None)
+
+
+def _read_power(
+    call: Call,
+    message: Any,
+    *,
+    max_horizon: timedelta | None,
+    types: tuple[str, ...],
+    default: tuple[str, ...] | None,
+) -> Body:
+    end = period_end(message)
+    assets = connections_of(call, message.groups)
+    for asset in assets.values():
+        check_resolution(asset.sensor, message.resolution)
+    try:
+        sources = choose_sources(call.session, call.user, message.sources, default, types)
+    except NotFound as error:
+        raise statuses.INVALID_SOURCE(str(error)) from None
+    question = Question(
+        message.start,
+        end,
+        resolution=message.resolution,
+        min_horizon=message.horizon and message.horizon.length,
+        max_horizon=max_horizon,
+        held_by=message.prior,
+        sources=sources,
+    )
+    values = {name: read_values(call.session, asset.sensor, question) for name, asset in assets.items()}
+    return {
+        **word_groups("connection", values),
+        "start": format_instant(message.start),
+        "duration": format_duration(message.duration),
+        "unit": message.unit,
+    }
+
+
+def post_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
+    """Store measured power."""
+    message = messages.PostMeterData.read(raw)
+    _record_power(call, message, ex_post_recording(call, message))
+    return {}
+
+
+def post_prognosis(call: Call, raw: Mapping[str, Any]) -> Body:
+    """Store forecasts of power."""
+    message = messages.PostPrognosis.read(raw)
+    _record_power(call, message, recording(call, message, infer_horizon=False))
+    return {}
+
+
+def _record_power(call: Call, message: Any, how: Recording) -> None:
+    assets = connections_of(call, message.groups)
+    for group in message.groups:
+        for name in group.addresses:
+            _check_signs(name, assets[name], group.values)
+    _record(call, message.groups, assets, how)
+
+
+def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:
+    """Store prices."""
+    message = messages.PostPriceData.read(raw)
+    how = recording(call, message)
+    markets = _markets_of(call, message.groups)
+    for market in markets.values():
+        if market.sensor.unit != message.unit:
+            raise statuses.INVALID_UNIT(
+                f"{market.display_name} prices are in {market.sensor.unit}; 'unit' is {message.unit!r}."
+            )
+    _record(call, message.groups, markets, how)
+    return {}
+
+
+def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
+    """Store weather."""
+    message = messages.PostWeatherData.read(raw)
+    how = recording(call, message)
+    sensors = {}
+    for group in message.groups:
+        for name in group.addresses:
+            address = parse_weather_sensor(name)
+            accepted = WEATHER_UNITS.get(address.type_name)
+            if accepted is not None and message.unit not in accepted:
+                quantity = address.type_name.replace("_", " ")
+                raise statuses.INVALID_UNIT(
+                    f"{quantity.capitalize()} values must be in {' or '.join(accepted)} ({quantity}); "
+                    f"'unit' is {message.unit!r}."
+                )
+            posted = (how.end - how.start) / len(group.values)
+            try:
+                sensors[name] = find_or_make_weather_sensor(
+                    call.session,
+                    address,
+                    make_with=(posted, accepted[0]) if call.plays and accepted else None,
+                )
+            except NotFound as error:
+                raise statuses.UNRECOGNIZED_SENSOR(str(error)) from None
+    _record(call, message.groups, sensors, how)
+    return {}
+
+
+def _record(
+    call: Call, groups: Sequence[Group], things: Mapping[str, Asset | Market | WeatherSensor], how: Recording
+) -> None:
+    series = [Series([things[name].sensor for name in group.addresses], group.values) for group in groups]
+    record_beliefs(call.session, series, how)
+
+
+def _markets_of(call: Call, groups: Sequence[Group]) -> dict[str, Market]:
+    wanted = {name: parse_market(name).name for group in groups for name in group.addresses}
+    found = {market.name: market for market in find_markets(call.session, wanted.values())}
+    markets = {}
+    for name, market_name in wanted.items():
+        spellings = (market_name, market_name.replace("-", "_"), market_name.replace("_", "-"))
+        market = next((found[s] for s in spellings if s in found), None)
+        if market is None:
+            raise statuses.UNRECOGNIZED_MARKET(f"There is no market called {market_name!r}.")
+        markets[name] = market
+    return markets
+
+
+def _check_signs(name: str, asset: Asset, values: np.ndarray[Any, Any]) -> None:
+    broken = check_signs(values, asset.asset_type.is_consumer, asset.asset_type.is_producer)
+    if broken == "consumes only":
+        raise statuses.POWER_VALUE_TOO_SMALL(
+            f"{name} {broken}, so its values must not be negative: positive is consumption."
+        )
+    if broken:
+        raise statuses.POWER_VALUE_TOO_BIG(
+            f"{name} {broken}, so its values must not be positive: negative is production."
+        )

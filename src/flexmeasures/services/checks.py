@@ -1,0 +1,61 @@
+"""What is wrong with the fields of a form, collected so that all of it can be told at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.time import find_zone
+
+__all__ = ["Checks", "FieldErrors"]
+
+
+class FieldErrors(InvalidInput):
+    """Some fields of a form are wrong.
+
+    Args:
+        errors: What is wrong, by field.
+    """
+
+    code = "bad-fields"
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in errors.items()), errors)
+        self.errors = errors
+
+
+class Checks:
+    """Collects what is wrong with the fields of a form, so that all of it can be told at once."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, list[str]] = {}
+
+    def that(self, holds: bool, field: str, text: str) -> None:
+        """Note a text about a field, unless a rule holds."""
+        if not holds:
+            self.errors.setdefault(field, []).append(text)
+
+    def zone(self, name: str) -> None:
+        """Check a time zone."""
+        try:
+            find_zone(name)
+        except InvalidInput as error:
+            self.errors.setdefault("timezone", []).append(str(error))
+
+    def place(self, latitude: float, longitude: float) -> None:
+        """Check a place [degrees]."""
+        self.that(-90 <= latitude <= 90, "latitude", "Latitude must be between -90 and 90 degrees.")
+        self.that(-180 <= longitude <= 180, "longitude", "Longitude must be between -180 and 180 degrees.")
+
+    def resolution(self, resolution: timedelta) -> None:
+        """Check the length of events."""
+        self.that(resolution > timedelta(0), "event_resolution", "Event resolution must be longer than zero.")
+
+    def done(self) -> None:
+        """End the checks.
+
+        Raises:
+            FieldErrors: If anything is wrong.
+        """
+        if self.errors:
+            raise FieldErrors(self.errors)
