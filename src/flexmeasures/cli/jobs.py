@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
+from types import FrameType
 from uuid import uuid4
 
 import click
@@ -49,6 +51,8 @@ def run_worker(info: ScriptInfo, queue: str, name: str | None) -> None:
     if not hasattr(os, "fork"):
         raise click.ClickException("A worker needs a system which can fork processes: Linux or macOS.")
     queue_names = _read_queue_names(queue)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)  # in order, until the worker has its own way
     app = info.load_app()
     if SUPERVISED in os.environ:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
@@ -72,7 +76,9 @@ def clear_queue(info: ScriptInfo, queue: str) -> None:
     app = info.load_app()
     for queue_name in queue_names:
         found = get_queue(app, queue_name)
-        click.echo(f"Cleared {found.empty()} jobs from {found}. Queue now contains {found.count} jobs.")
+        click.echo(
+            f"Cleared {found.empty()} jobs from <Queue {queue_name}>. Queue now contains {found.count} jobs."
+        )
 
 
 def _read_queue_names(text: str) -> list[str]:
@@ -86,6 +92,10 @@ def _read_queue_names(text: str) -> list[str]:
 
 def _count(queues: list[JobQueue]) -> str:
     return "one queue" if len(queues) == 1 else f"{len(queues)} queues"
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _stop_at_end_of_input() -> None:

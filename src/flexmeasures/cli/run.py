@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import click
 from flask import Flask
@@ -27,7 +27,7 @@ __all__ = ["WorkerProcess", "run"]
 
 WARM_PATIENCE = 20.0  # how long the worker may finish its job [s]
 COLD_PATIENCE = 5.0  # how long it may take to drop it [s]
-LONGEST_PAUSE = 60.0  # between two attempts to start a worker [s]
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # between two attempts to start a worker [s]
 
 # Schedules first: somebody waits for them.
 _QUEUES = "|".join(sorted(QUEUE_NAMES, reverse=True))
@@ -84,13 +84,14 @@ class WorkerProcess:
             )
 
     def _watch(self) -> None:
-        pause = 1.0
+        pause = SHORTEST_PAUSE / 2
         while True:
             began = time.monotonic()
             status = self._process.wait() if self._process else 0
             if self._stopping.is_set():
                 return
-            pause = 1.0 if time.monotonic() - began > LONGEST_PAUSE else min(pause * 2, LONGEST_PAUSE)
+            lived_long = time.monotonic() - began > LONGEST_PAUSE
+            pause = SHORTEST_PAUSE if lived_long else min(pause * 2, LONGEST_PAUSE)
             click.echo(f"The worker ended (status {status}); another one starts in {pause:.0f} s.", err=True)
             if self._stopping.wait(pause):
                 return
@@ -115,7 +116,7 @@ def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
     if is_running_from_reloader():
         ctx.invoke(run_command, **options)
         return
-    with _signals_as_interrupts():
+    with _Interrupts() as interrupts:
         options["port"] = _check_port(options["host"], options["port"])
         app = ctx.ensure_object(ScriptInfo).load_app()
         prepare(app)
@@ -123,7 +124,8 @@ def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
         worker = WorkerProcess()
         try:
             if not no_worker:
-                worker.start()
+                with interrupts.held():
+                    worker.start()
             ctx.invoke(run_command, **options)
         finally:
             worker.stop()
@@ -142,25 +144,38 @@ run = click.Command(
 )
 
 
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Take SIGTERM and a closed terminal for Ctrl-C, and Ctrl-C for the way to end without complaint."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    signals = [getattr(signal, name) for name in names]
-    for number in signals:
-        signal.signal(number, _interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
+class _Interrupts:
+    """Takes SIGTERM and a closed terminal for Ctrl-C, and Ctrl-C for the way to end without complaint."""
+
+    def __init__(self) -> None:
+        names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        self._signals = [getattr(signal, name) for name in names]
+        self._held = self._pending = False
+
+    def __enter__(self) -> Self:
+        for number in self._signals:
+            signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         # The embedded services are stopped when this process ends; that must not be cut short.
-        for number in signals:
+        for number in self._signals:
             signal.signal(number, signal.SIG_IGN)
+        return kind is KeyboardInterrupt
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let an interrupt wait: in the midst of starting a process it would make us forget that process."""
+        self._held = True
+        yield
+        self._held = False
+        if self._pending:
+            raise KeyboardInterrupt
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._held:
+            raise KeyboardInterrupt
+        self._pending = True
 
 
 def _check_port(host: str, port: int) -> int:

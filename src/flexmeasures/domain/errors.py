@@ -11,6 +11,7 @@
     ├─ Conflict
     ├─ Infeasible            an outcome of a plan, with the names of the limits that clash
     ├─ UnknownPrices         an outcome of a plan: there is nothing to plan with
+    ├─ NotEnoughData         an outcome of a forecast: there is nothing to forecast from
     ├─ UpstreamFailure       SolverFailed · PeerUnreachable · StoreUnavailable
     └─ Impossible            our own bug
 
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidTime",
     "NaiveTime",
     "NotAllowed",
+    "NotEnoughData",
     "NotFound",
     "PeerUnreachable",
     "ResolutionMismatch",
@@ -177,6 +179,12 @@ class UnknownPrices(FlexError):
     """No price is known for any part of a planning window."""
 
     code = "unknown-prices"
+
+
+class NotEnoughData(FlexError):
+    """Too little was measured to forecast from."""
+
+    code = "not-enough-data"
 
 
 class UpstreamFailure(FlexError):

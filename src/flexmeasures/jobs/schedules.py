@@ -37,7 +37,6 @@ def enqueue_schedule(connection: redis.Redis, request: ScheduleRequest, ttl: tim
         request,
         job_id=job_id,
         job_timeout=int(JOB_TIMEOUT.total_seconds()),
-        ttl=24 * 60 * 60,
         result_ttl=keep,
         failure_ttl=keep,
         description=f"schedule of asset {request.asset_id} for UDI event {request.event_id}",

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
-from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, Market, Sensor, User, WeatherSensor
 from flexmeasures.domain.addresses import ConnectionAddress
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
@@ -25,16 +23,17 @@ from flexmeasures.services.users import has_role, is_admin
 __all__ = [
     "SMALLEST_CAPACITY_IN_MW",
     "SOC_ORDER",
-    "AssetChanges",
     "FieldErrors",
     "NewAsset",
     "NewMarket",
     "NewWeatherSensor",
+    "check_asset_fields",
+    "check_asset_relations",
+    "check_display_name",
+    "clean_asset_name",
     "create_asset",
     "create_market",
     "create_weather_sensor",
-    "delete_asset",
-    "edit_asset",
     "find_visible_asset",
     "list_assets_of",
     "resolve_connections",
@@ -76,42 +75,6 @@ class NewAsset:
     soc_udi_event_id: int | None = None
 
 
-class Unchanged(Enum):
-    """What a change does not mention."""
-
-    UNCHANGED = "unchanged"
-
-
-UNCHANGED = Unchanged.UNCHANGED
-
-
-@dataclass(frozen=True)
-class AssetChanges:
-    """What is to become of an asset; see `NewAsset` for the fields."""
-
-    name: str | Unchanged = UNCHANGED
-    asset_type_name: str | Unchanged = UNCHANGED
-    capacity_in_mw: float | Unchanged = UNCHANGED
-    event_resolution: timedelta | Unchanged = UNCHANGED
-    latitude: float | Unchanged = UNCHANGED
-    longitude: float | Unchanged = UNCHANGED
-    owner_id: int | Unchanged = UNCHANGED
-    market_id: int | Unchanged = UNCHANGED
-    display_name: str | Unchanged = UNCHANGED
-    unit: str | Unchanged = UNCHANGED
-    timezone: str | Unchanged = UNCHANGED
-    min_soc_in_mwh: float | None | Unchanged = UNCHANGED
-    max_soc_in_mwh: float | None | Unchanged = UNCHANGED
-    soc_in_mwh: float | None | Unchanged = UNCHANGED
-    soc_datetime: datetime | None | Unchanged = UNCHANGED
-    soc_udi_event_id: int | None | Unchanged = UNCHANGED
-
-    @property
-    def mentioned(self) -> dict[str, Any]:
-        """The fields that change, by name."""
-        return {name: value for name, value in vars(self).items() if value is not UNCHANGED}
-
-
 @dataclass(frozen=True)
 class NewWeatherSensor:
     """What is needed to make a weather sensor; places in degrees."""
@@ -149,10 +112,10 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
         FieldErrors: If fields are wrong; names all of them.
         Conflict: If the shown name is taken.
     """
-    name = _clean(new.name)
+    name = clean_asset_name(new.name)
     display_name = new.display_name or _humanise(name)
     checks = Checks()
-    _check_asset_fields(checks, new, name, display_name)
+    check_asset_fields(checks, new, name, display_name)
     market_id = new.market_id
     if market_id is None:
         dummy = store.find_market(session, DUMMY_MARKET)
@@ -160,12 +123,12 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
         checks.that(
             market_id is not None, "market_id", "There is no dummy market. Maybe add structure first."
         )
-    _check_asset_relations(session, checks, new.owner_id, new.asset_type_name, market_id)
+    check_asset_relations(session, checks, new.owner_id, new.asset_type_name, market_id)
     checks.that(
         not store.asset_name_is_taken(session, name), "name", f"An asset with the name {name} already exists."
     )
     checks.done()
-    _check_display_name(session, display_name)
+    check_display_name(session, display_name)
     sensor = _add_sensor(session, name, new.unit, new.event_resolution, new.timezone)
     asset = Asset(
         id=sensor.id,
@@ -214,73 +177,12 @@ def find_visible_asset(session: Session, user: User, asset_id: int, for_change: 
     return asset
 
 
-def edit_asset(session: Session, asset: Asset, changes: AssetChanges) -> None:
-    """Change an asset.
-
-    Raises:
-        FieldErrors: If changed fields are wrong, also beside those that stay as they are; names all of them.
-        Conflict: If the shown name is taken.
-    """
-    changed = changes.mentioned
-    if "name" in changed:
-        changed["name"] = _clean(changed["name"])
-    outcome = replace(_describe(asset), **changed)
-    checks = Checks()
-    _check_asset_fields(checks, outcome, outcome.name, outcome.display_name or "")
-    told = changed.keys() | ({"max_soc_in_mwh"} if "min_soc_in_mwh" in changed else set())
-    checks.errors = {field: texts for field, texts in checks.errors.items() if field in told}
-    _check_asset_relations(
-        session, checks, changed.get("owner_id"), changed.get("asset_type_name"), changed.get("market_id")
-    )
-    if outcome.name != asset.name:
-        checks.that(
-            not store.asset_name_is_taken(session, outcome.name),
-            "name",
-            f"An asset with the name {outcome.name} already exists.",
-        )
-    if outcome.event_resolution != asset.sensor.event_resolution:
-        checks.that(
-            time_range(session, asset.id) is None,
-            "event_resolution",
-            "There are data of this asset, whose events would no longer be what they were. Make a new asset.",
-        )
-    checks.done()
-    if outcome.display_name != asset.display_name:
-        _check_display_name(session, outcome.display_name or "")
-    for field, value in changed.items():
-        setattr(asset.sensor if field in _OF_SENSOR else asset, field, value)
-    asset.sensor.name = asset.name
-    session.flush()
-    session.refresh(asset)
-
-
-_OF_SENSOR = ("event_resolution", "timezone", "unit")
-"""Fields of an asset that are kept with its power sensor."""
-
-
-def _describe(asset: Asset) -> NewAsset:
-    """Say what would make an asset as it is."""
-    kept = {
-        f.name: getattr(asset.sensor if f.name in _OF_SENSOR else asset, f.name) for f in fields(NewAsset)
-    }
-    return NewAsset(**kept)
-
-
-def delete_asset(session: Session, asset: Asset) -> None:
-    """Remove an asset, its sensor and all beliefs about it."""
-    sensor = asset.sensor
-    session.delete(asset)
-    session.flush()  # the asset points at its sensor, so it goes first
-    session.delete(sensor)  # its beliefs go with it, by a trigger
-    session.flush()
-
-
-def _clean(name: str) -> str:
+def clean_asset_name(name: str) -> str:
     """Write the name of an asset as it is kept: its unit does not belong there."""
     return name.removesuffix(" (MW)").strip()
 
 
-def _check_asset_relations(
+def check_asset_relations(
     session: Session, checks: Checks, owner_id: int | None, asset_type_name: str | None, market_id: int | None
 ) -> None:
     """Check what an asset points at; what is None is not looked at."""
@@ -303,14 +205,20 @@ def _check_asset_relations(
         checks.that(known, "market_id", f"No market found with id {market_id}.")
 
 
-def _check_display_name(session: Session, display_name: str) -> None:
+def check_display_name(session: Session, display_name: str) -> None:
+    """Make sure that a shown name is free.
+
+    Raises:
+        Conflict: If it is taken.
+    """
     if store.asset_name_is_taken(session, display_name=display_name):
         raise Conflict(
             f"An asset with the display name {display_name!r} already exists. Choose another display_name."
         )
 
 
-def _check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: str) -> None:
+def check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: str) -> None:
+    """Check the fields of an asset, each on its own and beside each other."""
     checks.that(0 < len(name) <= 80, "name", "Name must have 1 to 80 characters.")
     checks.that(len(display_name) <= 80, "display_name", "Display name must have at most 80 characters.")
     checks.that(

@@ -68,6 +68,12 @@ class Recording:
     overwrite: bool = False
     limit: int = 1_000_000
 
+    @property
+    def is_after_the_fact(self) -> bool:
+        """Whether all of it was recorded when its event had ended: measured rather than forecast."""
+        in_time = self.horizon is None or self.horizon <= timedelta(0)
+        return in_time and (self.recorded_by is None or self.recorded_by >= self.end)
+
 
 def record_beliefs(session: Session, series: Sequence[Series], recording: Recording) -> int:
     """Store the values of a message; all or none of them.

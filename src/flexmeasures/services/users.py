@@ -147,21 +147,7 @@ def edit_user(session: Session, editor: User, user: User, changes: UserChanges) 
     """
     if editor.id == user.id and (changes.active is not None or changes.role_ids is not None):
         raise NotAllowed("Nobody may change their own roles, nor activate or deactivate themselves.")
-    checks = Checks()
-    email = changes.email
-    if email is not None:
-        try:
-            email = _normalise_email(email)
-        except InvalidInput as error:
-            checks.that(False, "email", str(error))
-    if changes.timezone is not None:
-        checks.zone(changes.timezone)
-    role_ids = set(changes.role_ids or ())
-    roles = list(session.scalars(select(Role).where(Role.id.in_(role_ids)).order_by(Role.id)))
-    for unknown in sorted(role_ids - {role.id for role in roles}):
-        checks.that(False, "flexmeasures_roles", f"No role found with id {unknown}.")
-    checks.done()
-    _check_free(session, email, changes.username, but=user)
+    email, roles = _check_changes(session, user, changes)
     for field, value in (("email", email), ("username", changes.username), ("timezone", changes.timezone)):
         if value is not None:
             setattr(user, field, value)
@@ -172,6 +158,26 @@ def edit_user(session: Session, editor: User, user: User, changes: UserChanges) 
         if not changes.active:
             _log_out_everywhere(user)
     session.flush()
+
+
+def _check_changes(session: Session, user: User, changes: UserChanges) -> tuple[str | None, list[Role]]:
+    """Check the fields of a change; give the address as it is kept, and the roles."""
+    checks = Checks()
+    email = changes.email
+    if email is not None:
+        try:
+            email = _normalise_email(email)
+        except InvalidInput as error:
+            checks.that(False, "email", str(error))
+    if changes.timezone is not None:
+        checks.zone(changes.timezone)
+    role_ids = {i for i in changes.role_ids or () if 0 < i <= MAX_ID}
+    roles = list(session.scalars(select(Role).where(Role.id.in_(role_ids)).order_by(Role.id)))
+    for unknown in sorted(set(changes.role_ids or ()) - {role.id for role in roles}):
+        checks.that(False, "flexmeasures_roles", f"No role found with id {unknown}.")
+    checks.done()
+    _check_free(session, email, changes.username, but=user)
+    return email, roles
 
 
 def reset_password(session: Session, user: User, password_hash: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from flexmeasures.domain.addresses import NamingAuthority, parse_connection
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import add_duration, format_instant
 from flexmeasures.services.assets import resolve_connections
+from flexmeasures.services.make_forecasts import ForecastOrder
 from flexmeasures.services.record_beliefs import Recording
 
 __all__ = [
@@ -51,6 +52,7 @@ class Call:
         config: Values of the settings.
         host: Host as the client named it.
         now: The current time, UTC.
+        orders: Forecasts to be made of what the request stores; placed once it is stored.
     """
 
     session: Session
@@ -60,6 +62,7 @@ class Call:
     config: Mapping[str, Any]
     host: str
     now: datetime
+    orders: list[ForecastOrder] = field(default_factory=list)
 
     @property
     def plays(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,7 @@ from flexmeasures.data.tables import Asset, Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.time import format_duration, format_instant
+from flexmeasures.services.make_forecasts import orders_after_posting
 from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
 from flexmeasures.services.record_beliefs import Recording, Series, check_signs, record_beliefs
 from flexmeasures.services.weather import find_or_make_weather_sensor
@@ -44,6 +46,12 @@ WEATHER_UNITS = {
     "wind_speed": ("m/s",),
 }
 """Accepted spellings of the unit of each quantity, the proper one first."""
+
+PRICE_HORIZONS = (timedelta(hours=24), timedelta(hours=48))
+"""How far ahead prices are forecast ..."""
+
+LONGEST_PRICE_WINDOW = timedelta(hours=24)
+"""... and how much of what was posted, its end, that is done for."""
 
 DEFAULT_METER_SOURCES = ("MDC",)
 """Who is believed about meter data if nobody is named: meter data companies."""
@@ -109,23 +117,40 @@ def _read_power(
 def post_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
     """Store measured power."""
     message = messages.PostMeterData.read(raw)
-    _record_power(call, message, ex_post_recording(call, message))
+    how = ex_post_recording(call, message)
+    assets = _record_power(call, message, how)
+    _order_forecasts(call, assets, how)
     return {}
 
 
 def post_prognosis(call: Call, raw: Mapping[str, Any]) -> Body:
     """Store forecasts of power."""
     message = messages.PostPrognosis.read(raw)
-    _record_power(call, message, recording(call, message, infer_horizon=False))
+    how = recording(call, message, infer_horizon=False)
+    assets = _record_power(call, message, how)
+    if how.is_after_the_fact and not call.version.takes_prior:
+        _order_forecasts(call, assets, how)
     return {}
 
 
-def _record_power(call: Call, message: Any, how: Recording) -> None:
+def _record_power(call: Call, message: Any, how: Recording) -> dict[str, Asset]:
     assets = connections_of(call, message.groups)
     for group in message.groups:
         for name in group.addresses:
             _check_signs(name, assets[name], group.values)
     _record(call, message.groups, assets, how)
+    return assets
+
+
+def _order_forecasts(
+    call: Call,
+    things: Mapping[str, Asset | Market | WeatherSensor],
+    how: Recording,
+    horizons: tuple[timedelta, ...] | None = None,
+) -> None:
+    """Have forecasts made of what was measured, once it is stored."""
+    for thing in things.values():
+        call.orders.extend(orders_after_posting(thing.sensor, how.start, how.end, horizons))
 
 
 def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:
@@ -139,6 +164,10 @@ def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:
                 f"{market.display_name} prices are in {market.sensor.unit}; 'unit' is {message.unit!r}."
             )
     _record(call, message.groups, markets, how)
+    if not call.plays:
+        # Prices follow the day, so a day of them tells as much as many.
+        latest = replace(how, start=max(how.start, how.end - LONGEST_PRICE_WINDOW))
+        _order_forecasts(call, markets, latest, PRICE_HORIZONS)
     return {}
 
 
@@ -167,6 +196,8 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
             except NotFound as error:
                 raise statuses.UNRECOGNIZED_SENSOR(str(error)) from None
     _record(call, message.groups, sensors, how)
+    if how.is_after_the_fact and not call.plays:
+        _order_forecasts(call, sensors, how)
     return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import flask
 from flask import Blueprint, Flask, Response, current_app, request
 from flask_login import current_user
+from redis.exceptions import RedisError
 
 from flexmeasures.api.http import NotJson, json_response, read_body, read_query
 from flexmeasures.api.usef import statuses
@@ -18,9 +20,12 @@ from flexmeasures.api.usef.versions import SERVICES, VERSIONS, Service, Version
 from flexmeasures.api.usef.views import VIEWS
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.errors import FlexError
+from flexmeasures.jobs.forecasts import enqueue_forecasts
 from flexmeasures.services.users import has_role
 
 __all__ = ["register"]
+
+log = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
@@ -49,7 +54,6 @@ def _make_view(version: Version, service: Service) -> Any:
         session = db.session
         try:
             body = _call(version, service)
-            session.commit()
             status = PROCESSED.http
         except NotJson:
             session.rollback()
@@ -81,7 +85,19 @@ def _call(version: Version, service: Service) -> dict[str, Any]:
         now=datetime.now(UTC),
     )
     body = VIEWS[service.name](call, raw)
+    call.session.commit()
+    _place_orders(call)
     return {**body, **_outcome(body)}
+
+
+def _place_orders(call: Call) -> None:
+    """Have forecasts made of what is stored now; the request is done, whether that works or not."""
+    if not call.orders:
+        return
+    try:
+        enqueue_forecasts(call.redis, call.orders)
+    except RedisError as error:
+        log.warning("%d forecasts could not be ordered: %s", len(call.orders), error)
 
 
 def _outcome(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,9 @@ _SETTINGS = {
 # Not synchronous_commit: without it kill -9 of the server, and not only a crash of the machine, loses commits.
 _FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
+# A session of a process that was killed meanwhile may still be creating the database.
+_BEING_CREATED = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+
 _REMEDY = "To use a PostgreSQL server of your own, set SQLALCHEMY_DATABASE_URI=postgresql://user:password@host/database"
 
 
@@ -64,7 +67,7 @@ class PostgresServer(Server):
                 query = "SELECT 1 FROM pg_database WHERE datname = %s"
                 if connection.execute(query, [DATABASE]).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {DATABASE}")
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, *_BEING_CREATED):
             return False
         return True
 
@@ -82,7 +85,7 @@ class PostgresServer(Server):
             return
         program = _find_program(None)
         draft = self.folder.with_name(f"{self.folder.name}.new")
-        shutil.rmtree(draft, ignore_errors=True)
+        _remove_draft(draft)
         draft.mkdir(mode=0o700, parents=True)
         account = choose_account(self.folder)
         if account is not None:
@@ -165,6 +168,14 @@ def _read_version(program: Path) -> int:
     shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own command
     found = re.search(r"\) (\d+)", shown)
     return int(found[1]) if found else 0
+
+
+def _remove_draft(draft: Path) -> None:
+    """Remove a data folder whose maker was killed; initdb may have outlived that and go on writing."""
+    pid = processes.find("initdb", draft)
+    if pid is not None:
+        processes.end(pid, "initdb", draft, ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)))
+    shutil.rmtree(draft, ignore_errors=True)
 
 
 def _end_orphans(folder: Path) -> None:

@@ -43,6 +43,11 @@ class Server(ABC):
         self.fast = fast
 
     @property
+    def _stop_note(self) -> Path:
+        """A file that says that the server has been, or is about to be, told to end."""
+        return self.run_folder / f"{self.program_name}.stopping"
+
+    @property
     @abstractmethod
     def socket(self) -> Path:
         """The socket on which it listens."""
@@ -73,6 +78,8 @@ class Server(ABC):
         Raises:
             StoreUnavailable: If that does not succeed.
         """
+        if self._stop_note.exists():
+            self.stop()  # whoever began that was killed; until it hears the signal such a server still answers
         if self.is_ready():
             return
         self.prepare()
@@ -98,10 +105,12 @@ class Server(ABC):
 
     def stop(self) -> None:
         """End it, with everything written to disk."""
+        self._stop_note.touch()
         pid = self.find()
         if pid is not None:
             self.end(pid)
         self.socket.unlink(missing_ok=True)
+        self._stop_note.unlink()
 
     def end(self, pid: int) -> None:
         """End one process of it.

@@ -78,10 +78,12 @@ class EmbeddedServices:
         """
         share = _share_of(self.instance_path)
         with share.mutex:
-            if not share.membership.joined:
+            if not share.began:
                 return
+            share.began = False
             share.ready.clear()
             with share.membership.guard():
+                share.membership.join()  # if we were interrupted before we came to that
                 last = share.membership.is_last()
                 if last:
                     self._stop()
@@ -96,11 +98,12 @@ class EmbeddedServices:
         with share.mutex:
             if server.title in share.ready:
                 return
+            if not share.began:
+                share.began = True
+                atexit.register(_leave_at_exit, self)
             self._make_folders()
             with share.membership.guard():
-                if not share.membership.joined:
-                    share.membership.join()
-                    atexit.register(_leave_at_exit, self)
+                share.membership.join()
                 self._make_folders()  # the last process of the instance may just have removed one
                 # What runs for our parent runs for us.
                 if server.title not in share.inherited or not server.socket.exists():
@@ -138,6 +141,7 @@ class _Share:
         self.mutex = threading.RLock()
         self.membership = Membership(folder)
         self.inherited = inherited  # what our parent had started before it forked us
+        self.began = False  # to use the services; from then on there may be something to stop and to remove
         self.ready: set[str] = set()
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.tables import Asset, AssetType, Market, MarketType, WeatherSensorType
 
 __all__ = [
+    "asset_name_is_taken",
     "find_asset_type",
     "find_assets",
     "find_market",
@@ -49,6 +50,12 @@ def find_assets(
     """Find assets by id or name in one query; only those of one owner, if one is given."""
     parameters = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names), "owner_id": owner_id}
     return list(session.scalars(_ASSETS if owner_id is None else _ASSETS_OF_OWNER, parameters))
+
+
+def asset_name_is_taken(session: Session, name: str | None = None, display_name: str | None = None) -> bool:
+    """Tell whether there is an asset of that name, or with that shown name."""
+    query = select(Asset.id).where(or_(Asset.name == name, Asset.display_name == display_name)).limit(1)
+    return session.scalar(query) is not None
 
 
 def lock_asset(session: Session, asset_id: int) -> Asset | None:

@@ -10,12 +10,14 @@ from flexmeasures.domain.scheduling.asset_types import (
     charging_station,
     storage_of_asset_type,
 )
+from flexmeasures.domain.scheduling.command import CommandSolver, solver_named
 from flexmeasures.domain.scheduling.costs import Baseline, Cost, charge_at_once, cost_of, do_nothing
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.explain import Explanation
 from flexmeasures.domain.scheduling.highs import HighsSolver
 from flexmeasures.domain.scheduling.linear import SolverOptions
 from flexmeasures.domain.scheduling.missed import Missed
+from flexmeasures.domain.scheduling.needs import ChargingSession, HeatBuffer, heat_buffer, session
 from flexmeasures.domain.scheduling.plan import PlanOptions, plan_futures, plan_site, plan_storage
 from flexmeasures.domain.scheduling.schedule import DevicePlan, Outcome, Schedule, SitePlan
 from flexmeasures.domain.scheduling.site import (
@@ -36,6 +38,8 @@ from flexmeasures.domain.scheduling.sitemodel import Objective
 __all__ = [
     "ASSET_TYPES",
     "Baseline",
+    "ChargingSession",
+    "CommandSolver",
     "Commitment",
     "Connection",
     "Cost",
@@ -44,6 +48,7 @@ __all__ = [
     "Direction",
     "Exclusion",
     "Explanation",
+    "HeatBuffer",
     "HighsSolver",
     "Missed",
     "Objective",
@@ -64,9 +69,12 @@ __all__ = [
     "charging_station",
     "cost_of",
     "do_nothing",
+    "heat_buffer",
     "plan_futures",
     "plan_site",
     "plan_storage",
+    "session",
+    "solver_named",
     "stay_with",
     "storage_of_asset_type",
 ]

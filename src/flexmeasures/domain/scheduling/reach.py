@@ -210,17 +210,30 @@ def simulate_soc(use: StorageUse, hours: FloatArray, power: FloatArray) -> Float
 
 def missed_by(use: StorageUse, hours: FloatArray, soc: FloatArray) -> list[Missed]:
     """List the wishes and limits which states of charge (n+1,) [MWh] do not keep, in time order."""
-    violation = first_violation(use, hours)
+    dynamics = Dynamics(use, hours)
+    asked = [(limit, float(soc[limit.boundary])) for limit in _suspects(use, dynamics, soc)]
+    broken = [(limit, reached) for limit, reached in asked if _is_missed(limit, reached)]
+    violation = first_violation(use, hours) if broken else None
     missed = []
-    for limits in limits_by_boundary(use, Dynamics(use, hours)):
-        for limit in limits:
-            reached = float(soc[limit.boundary])
-            wanted = min(max(reached, limit.lower), limit.upper)
-            if abs(wanted - reached) > _TOLERANCE_MWH * max(1.0, abs(wanted)):
-                is_first = violation and (violation.limit, violation.boundary) == (
-                    limit.limit,
-                    limit.boundary,
-                )
-                clashes = violation.clashes if violation and is_first else ()
-                missed.append(Missed(limit.limit, use.name, limit.boundary, wanted, reached, clashes=clashes))
+    for limit, reached in broken:
+        is_first = violation and (violation.limit, violation.boundary) == (limit.limit, limit.boundary)
+        clashes = violation.clashes if violation and is_first else ()
+        wanted = min(max(reached, limit.lower), limit.upper)
+        missed.append(Missed(limit.limit, use.name, limit.boundary, wanted, reached, clashes=clashes))
     return missed
+
+
+def _suspects(use: StorageUse, dynamics: Dynamics, soc: FloatArray) -> Iterator[SoftLimit]:
+    """Give all wishes, and of the device's own limits those which are not kept to the last digit."""
+    outside = (soc < dynamics.soc_min) | (soc > dynamics.soc_max)
+    wishes = wishes_by_boundary(use)
+    places = sorted(set((np.flatnonzero(outside[1:]) + 1).tolist()) | set(wishes))
+    for boundary in places:
+        yield SoftLimit("soc minimum", 0, boundary, lower=float(dynamics.soc_min[boundary]))
+        yield SoftLimit("soc maximum", 0, boundary, upper=float(dynamics.soc_max[boundary]))
+        yield from wishes.get(boundary, [])
+
+
+def _is_missed(limit: SoftLimit, reached: float) -> bool:
+    wanted = min(max(reached, limit.lower), limit.upper)
+    return abs(wanted - reached) > _TOLERANCE_MWH * max(1.0, abs(wanted))

@@ -1,0 +1,121 @@
+"""From HTTP to the REST views and back: who asks, one transaction a request, one way of saying what is wrong."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import flask
+import orjson
+from flask import Request, Response
+from flask_login import current_user
+from sqlalchemy.exc import IntegrityError
+
+from flexmeasures.api.http import NotJson, json_response
+from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNPROCESSABLE_ENTITY, Refusal, refusal_of
+from flexmeasures.data.database import db
+from flexmeasures.data.tables import User
+from flexmeasures.domain.errors import Conflict, FlexError, NotAllowed, NotFound, StoreUnavailable
+from flexmeasures.services.assets import FieldErrors
+from flexmeasures.services.users import has_role
+
+__all__ = ["in_transaction", "read_id", "read_json", "sender"]
+
+log = logging.getLogger(__name__)
+
+View = Callable[..., Response]
+
+_CLASH = "It contradicts what is stored already. Nothing was changed."
+
+
+def in_transaction(view: View) -> Callable[..., Response]:
+    """Let a view work in the transaction of its request: all that it does is stored, or nothing.
+
+    The view is called with the session before its own arguments.
+    """
+
+    @functools.wraps(view)
+    def answer(*args: Any, **kwargs: Any) -> Response:
+        session = db.session
+        try:
+            response = view(session, *args, **kwargs)
+            session.commit()
+        except NotJson:
+            session.rollback()
+            return json_response({"description": "Not a JSON.", "status": 400}, 400)
+        except Refusal as refusal:
+            session.rollback()
+            return json_response(refusal.body, refusal.status.http)
+        except StoreUnavailable:
+            raise  # the whole app's answer
+        except FlexError as error:
+            session.rollback()
+            return _refuse(error)
+        except IntegrityError:
+            # Somebody else stored the same name between our look and our write.
+            session.rollback()
+            log.info("A request lost a race for a unique value", exc_info=True)
+            return _refuse(Conflict(_CLASH))
+        return response
+
+    return answer
+
+
+def _refuse(error: FlexError) -> Response:
+    """Say what is wrong in the words of the REST part of the API."""
+    if isinstance(error, FieldErrors):
+        refusal = UNPROCESSABLE_ENTITY.fields("json", error.errors)
+        return json_response(refusal.body, refusal.status.http)
+    if isinstance(error, NotFound):
+        return json_response({"message": str(error), "status": 404}, 404)
+    if isinstance(error, NotAllowed):
+        return json_response({"message": str(error), "status": "FORBIDDEN"}, 403)
+    if isinstance(error, Conflict):
+        return json_response({"message": _CLASH, "detail": str(error), "status": 400}, 400)
+    refusal = refusal_of(error)
+    return json_response(refusal.body, refusal.status.http)
+
+
+def read_json(request: Request) -> Any:
+    """Read the body as JSON, whatever its content type says; no body is an empty object.
+
+    Raises:
+        NotJson: If it is none.
+    """
+    payload = request.get_data(cache=False)
+    try:
+        return orjson.loads(payload) if payload.strip() else {}
+    except orjson.JSONDecodeError:
+        raise NotJson from None
+
+
+def sender(*roles: str) -> User:
+    """Get the user who asks.
+
+    Args:
+        *roles: One of which the user must have; an admin may do everything. None: anybody with an account.
+
+    Raises:
+        Unauthorized: If nobody is logged in and there is no valid token.
+        NotAllowed: If the user has none of the roles.
+    """
+    if not current_user.is_authenticated:
+        flask.abort(401)
+    user: User = current_user
+    if has_role(user, "anonymous") or (roles and not has_role(user, "admin", *roles)):
+        raise NotAllowed("You cannot be authorized for this content.")
+    return user
+
+
+def read_id(text: str, kind: str) -> int:
+    """Read the id of an asset or user from a path.
+
+    Raises:
+        Refusal: If it is no whole number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise REQUIRED_INFO_MISSING(f"Write the id of the {kind} in the path, as a whole number.") from None

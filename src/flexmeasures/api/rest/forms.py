@@ -1,0 +1,140 @@
+"""How REST requests are checked: pydantic models, whose complaints are told by field in the documented words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import ErrorDetails
+
+from flexmeasures.api.usef.statuses import UNPROCESSABLE_ENTITY, Refusal
+from flexmeasures.domain.errors import FlexError
+from flexmeasures.domain.time import parse_instant
+
+__all__ = ["Form", "Instant", "between", "fill_in", "not_null"]
+
+
+class Form(BaseModel):
+    """What a request may say; anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+FormType = TypeVar("FormType", bound=Form)
+
+_TEXTS = {
+    "missing": "Missing data for required field.",
+    "extra_forbidden": "Unknown field.",
+    "greater_than_equal": "Must be greater than or equal to {ge}.",
+    "less_than_equal": "Must be less than or equal to {le}.",
+    "string_too_short": "Shorter than minimum length {min_length}.",
+    "string_too_long": "Longer than maximum length {max_length}.",
+    "model_type": "Invalid input type.",
+}
+
+_KINDS = {
+    "float": "Not a valid number.",
+    "finite": "Not a valid number.",
+    "int": "Not a valid integer.",
+    "bool": "Not a valid boolean.",
+    "string": "Not a valid string.",
+    "list": "Not a valid list.",
+    "datetime": "Not a valid datetime.",
+    "timezone": "Not a valid datetime with a time zone.",
+}
+
+
+def fill_in(
+    form: type[FormType],
+    fields: Any,
+    location: str,
+    aliases: Mapping[str, str] | None = None,
+) -> FormType:
+    """Check the fields of a request.
+
+    Args:
+        form: What is allowed.
+        fields: What was sent.
+        location: Where it was sent, for the answer: json, query, querystring.
+        aliases: Other names of fields, and the names that the form has for them.
+
+    Raises:
+        Refusal: If something is wrong; names all that is.
+    """
+    errors: dict[str, list[str]] = {}
+    if isinstance(fields, Mapping):
+        fields = _translate(fields, aliases or {}, errors)
+    try:
+        filled = form.model_validate(fields)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            field = str(detail["loc"][0]) if detail["loc"] else "_schema"
+            texts = errors.setdefault(field, [])
+            text = _word(detail)
+            if text not in texts:
+                texts.append(text)
+    if errors:
+        raise refuse(location, errors)
+    return filled
+
+
+def refuse(location: str, errors: Mapping[str, list[str]]) -> Refusal:
+    """Make the refusal of a request whose fields are wrong."""
+    return UNPROCESSABLE_ENTITY.fields(location, errors)
+
+
+def _translate(
+    fields: Mapping[str, Any], aliases: Mapping[str, str], errors: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Give fields the names that the form has for them; who uses two names must mean the same."""
+    named = {name: value for name, value in fields.items() if name not in aliases}
+    for alias, name in aliases.items():
+        if alias not in fields:
+            continue
+        if named.setdefault(name, fields[alias]) != fields[alias]:
+            errors[name] = [f"'{alias}' means the same field, but says otherwise. Send one of them."]
+    return named
+
+
+def _word(detail: ErrorDetails) -> str:
+    """Say what is wrong with a field."""
+    kind = detail["type"]
+    if detail["input"] is None and kind != "missing":
+        return "Field may not be null."
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind in _TEXTS:
+        return _TEXTS[kind].format(**detail.get("ctx", {}))
+    return _KINDS.get(kind.split("_")[0], detail["msg"])
+
+
+def between(low: float, high: float) -> Any:
+    """Make the type of numbers from one bound to another, both included."""
+
+    def check(number: float) -> float:
+        if not low <= number <= high:
+            raise ValueError(f"Must be greater than or equal to {low} and less than or equal to {high}.")
+        return number
+
+    schema = {"type": "number", "minimum": low, "maximum": high}
+    return Annotated[float, AfterValidator(check), WithJsonSchema(schema)]
+
+
+def not_null(value: Any) -> Any:
+    """Refuse null for a field that may be left out but not emptied."""
+    if value is None:
+        raise ValueError("Field may not be null.")
+    return value
+
+
+def _read_instant(text: object) -> object:
+    try:
+        return parse_instant(text, "time")
+    except FlexError as error:
+        raise ValueError(str(error)) from None
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_read_instant)]
+"""An ISO 8601 date and time with a time zone."""

@@ -1,0 +1,120 @@
+"""Changing and removing assets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.stores import assets as store
+from flexmeasures.data.stores.beliefs import time_range
+from flexmeasures.data.tables import Asset
+from flexmeasures.services.assets import (
+    NewAsset,
+    check_asset_fields,
+    check_asset_relations,
+    check_display_name,
+    clean_asset_name,
+)
+from flexmeasures.services.checks import Checks
+
+__all__ = ["UNCHANGED", "AssetChanges", "Unchanged", "delete_asset", "edit_asset"]
+
+_OF_SENSOR = ("event_resolution", "timezone", "unit")
+"""Fields of an asset that are kept with its power sensor."""
+
+
+class Unchanged(Enum):
+    """What a change does not mention."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED = Unchanged.UNCHANGED
+
+
+@dataclass(frozen=True)
+class AssetChanges:
+    """What is to become of an asset; see `NewAsset` for the fields."""
+
+    name: str | Unchanged = UNCHANGED
+    asset_type_name: str | Unchanged = UNCHANGED
+    capacity_in_mw: float | Unchanged = UNCHANGED
+    event_resolution: timedelta | Unchanged = UNCHANGED
+    latitude: float | Unchanged = UNCHANGED
+    longitude: float | Unchanged = UNCHANGED
+    owner_id: int | Unchanged = UNCHANGED
+    market_id: int | Unchanged = UNCHANGED
+    display_name: str | Unchanged = UNCHANGED
+    unit: str | Unchanged = UNCHANGED
+    timezone: str | Unchanged = UNCHANGED
+    min_soc_in_mwh: float | Unchanged | None = UNCHANGED
+    max_soc_in_mwh: float | Unchanged | None = UNCHANGED
+    soc_in_mwh: float | Unchanged | None = UNCHANGED
+    soc_datetime: datetime | Unchanged | None = UNCHANGED
+    soc_udi_event_id: int | Unchanged | None = UNCHANGED
+
+    @property
+    def mentioned(self) -> dict[str, Any]:
+        """The fields that change, by name."""
+        return {name: value for name, value in vars(self).items() if value is not UNCHANGED}
+
+
+def edit_asset(session: Session, asset: Asset, changes: AssetChanges) -> None:
+    """Change an asset.
+
+    Raises:
+        FieldErrors: If changed fields are wrong, also beside those that stay as they are; names all of them.
+        Conflict: If the shown name is taken.
+    """
+    changed = changes.mentioned
+    if "name" in changed:
+        changed["name"] = clean_asset_name(changed["name"])
+    outcome = replace(_describe(asset), **changed)
+    checks = Checks()
+    check_asset_fields(checks, outcome, outcome.name, outcome.display_name or "")
+    told = changed.keys() | ({"max_soc_in_mwh"} if "min_soc_in_mwh" in changed else set())
+    checks.errors = {field: texts for field, texts in checks.errors.items() if field in told}
+    check_asset_relations(
+        session, checks, changed.get("owner_id"), changed.get("asset_type_name"), changed.get("market_id")
+    )
+    if outcome.name != asset.name:
+        checks.that(
+            not store.asset_name_is_taken(session, outcome.name),
+            "name",
+            f"An asset with the name {outcome.name} already exists.",
+        )
+    if outcome.event_resolution != asset.sensor.event_resolution:
+        checks.that(
+            time_range(session, asset.id) is None,
+            "event_resolution",
+            "There are data of this asset, whose events would no longer be what they were. Make a new asset.",
+        )
+    checks.done()
+    if outcome.display_name != asset.display_name:
+        check_display_name(session, outcome.display_name or "")
+    for field, value in changed.items():
+        setattr(asset.sensor if field in _OF_SENSOR else asset, field, value)
+    asset.sensor.name = asset.name
+    session.flush()
+    session.refresh(asset)
+
+
+def _describe(asset: Asset) -> NewAsset:
+    """Say what would make an asset as it is."""
+    kept = {
+        f.name: getattr(asset.sensor if f.name in _OF_SENSOR else asset, f.name) for f in fields(NewAsset)
+    }
+    return NewAsset(**kept)
+
+
+def delete_asset(session: Session, asset: Asset) -> None:
+    """Remove an asset, its sensor and all beliefs about it."""
+    sensor = asset.sensor
+    session.delete(asset)
+    session.flush()  # the asset points at its sensor, so it goes first
+    session.delete(sensor)  # its beliefs go with it, by a trigger
+    session.flush()

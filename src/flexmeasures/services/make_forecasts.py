@@ -1,0 +1,88 @@
+"""Forecast what a sensor will measure, and store the forecasts as beliefs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.stores.beliefs import SensorBeliefs, Window, insert_beliefs, read_latest
+from flexmeasures.data.stores.users import get_or_create_source
+from flexmeasures.data.tables import Sensor
+from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times
+from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.forecasting import NAIVE, horizons_for, naive_forecast
+from flexmeasures.domain.time import event_grid
+
+__all__ = ["ForecastOrder", "make_forecasts", "orders_after_posting"]
+
+LOOK_BACK = timedelta(days=30)
+"""How far back measurements are read."""
+
+
+@dataclass(frozen=True)
+class ForecastOrder:
+    """What to forecast.
+
+    Attributes:
+        sensor_id: Whose events.
+        start: Start of the first event.
+        end: End of the last event.
+        horizon: Between each forecast and the end of its event.
+    """
+
+    sensor_id: int
+    start: datetime
+    end: datetime
+    horizon: timedelta
+
+
+def orders_after_posting(
+    sensor: Sensor, start: datetime, end: datetime, horizons: tuple[timedelta, ...] | None = None
+) -> list[ForecastOrder]:
+    """List what can be forecast once a period was measured: the same period, each horizon later.
+
+    Args:
+        sensor: Whose events were measured.
+        start: Start of what was measured.
+        end: End of what was measured.
+        horizons: How far ahead; None: as suits the sensor's resolution.
+    """
+    chosen = horizons_for(sensor.event_resolution) if horizons is None else horizons
+    return [ForecastOrder(sensor.id, start + h, end + h, h) for h in chosen]
+
+
+def make_forecasts(session: Session, order: ForecastOrder) -> int:
+    """Forecast the events of an order from what was measured before, and store the forecasts.
+
+    Args:
+        session: Within its transaction; the caller commits.
+        order: What to forecast.
+
+    Returns:
+        How many events were forecast.
+
+    Raises:
+        NotFound: If there is no such sensor any more.
+        NotEnoughData: If nothing was measured in time.
+        InvalidInput: If the horizon is not supported.
+    """
+    sensor = session.get(Sensor, order.sensor_id)
+    if sensor is None:
+        raise NotFound(f"There is no sensor with id {order.sensor_id} any more.")
+    resolution = sensor.event_resolution
+    window = Window(
+        sensor.id, resolution, order.start - order.horizon - LOOK_BACK, order.end, max_horizon=timedelta(0)
+    )
+    measured = read_latest(session, window)
+    starts = event_grid(order.start, resolution, (order.end - order.start) // resolution)
+    values = naive_forecast(measured, starts, resolution, order.horizon)
+    source = get_or_create_source(session, "FlexMeasures", "forecaster", *NAIVE)
+    times = belief_times(starts, resolution, None, order.horizon)
+    horizons = belief_horizons(sensor.knowledge_rule, starts, resolution, times)
+    beliefs = Beliefs(starts, values, horizons, np.full(len(starts), source.id, dtype=np.int32))
+    # The same forecast is made anew when a measurement on which it rests was corrected.
+    insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)], overwrite=True)
+    return len(starts)
