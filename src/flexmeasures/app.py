@@ -90,9 +90,8 @@ def _insist_on_https() -> Response | None:
 
 def _set_up_logging(app: Flask, instance_path: Path) -> None:
     """Log to the console and, where the instance folder exists, to a file in it."""
-    level = app.config["LOGGING_LEVEL"]
-    log.setLevel(level)
-    app.logger.setLevel(level)
+    # Flask logs to the logger of our name as well, and adds a handler of its own only if there is none.
+    log.setLevel(app.config["LOGGING_LEVEL"])
     if log.handlers or app.testing:
         return
     console = logging.StreamHandler()

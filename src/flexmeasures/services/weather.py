@@ -46,7 +46,7 @@ def find_or_make_weather_sensor(
     Raises:
         NotFound: If there is none; names the nearest one of its type.
     """
-    sensor = session.scalar(
+    sensor: WeatherSensor | None = session.scalar(
         select(WeatherSensor).filter_by(
             weather_sensor_type_name=address.type_name, latitude=address.latitude, longitude=address.longitude
         )
@@ -55,7 +55,8 @@ def find_or_make_weather_sensor(
         return sensor
     if make_with is not None:
         resolution, unit = make_with
-        name = f"Weather sensor for {address.type_name} at latitude {address.latitude} and longitude {address.longitude}"
+        place = f"latitude {address.latitude} and longitude {address.longitude}"
+        name = f"Weather sensor for {address.type_name} at {place}"
         new = NewWeatherSensor(name, address.type_name, unit, resolution, address.latitude, address.longitude)
         return create_weather_sensor(session, new)
     nearest = nearest_weather_sensors(session, address.type_name, address.latitude, address.longitude)

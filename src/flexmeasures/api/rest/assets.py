@@ -38,7 +38,7 @@ FIELD_ALIASES = {
 
 def _whole_minutes(value: object) -> object:
     """Cut a fraction off, as the interface has always done."""
-    return int(value) if isinstance(value, float) and value == value and abs(value) < 1e9 else value
+    return int(value) if isinstance(value, float) and abs(value) < 1e9 else value
 
 
 def _aware(instant: datetime) -> datetime:

@@ -14,7 +14,8 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from flexmeasures.api.http import NotJson, json_response
-from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNPROCESSABLE_ENTITY, Refusal, refusal_of
+from flexmeasures.api.rest.forms import refuse
+from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, Refusal, refusal_of
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
 from flexmeasures.domain.errors import Conflict, FlexError, NotAllowed, NotFound, StoreUnavailable
@@ -66,7 +67,7 @@ def in_transaction(view: View) -> Callable[..., Response]:
 def _refuse(error: FlexError) -> Response:
     """Say what is wrong in the words of the REST part of the API."""
     if isinstance(error, FieldErrors):
-        refusal = UNPROCESSABLE_ENTITY.fields("json", error.errors)
+        refusal = refuse("json", error.errors)
         return json_response(refusal.body, refusal.status.http)
     if isinstance(error, NotFound):
         return json_response({"message": str(error), "status": 404}, 404)

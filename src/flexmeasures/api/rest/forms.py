@@ -12,8 +12,9 @@ from pydantic_core import ErrorDetails
 from flexmeasures.api.usef.statuses import UNPROCESSABLE_ENTITY, Refusal
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.domain.time import parse_instant
+from flexmeasures.services.assets import SOC_ORDER
 
-__all__ = ["Form", "Instant", "between", "fill_in", "not_null"]
+__all__ = ["Form", "Instant", "between", "fill_in", "not_null", "refuse"]
 
 
 class Form(BaseModel):
@@ -82,7 +83,12 @@ def fill_in(
 
 def refuse(location: str, errors: Mapping[str, list[str]]) -> Refusal:
     """Make the refusal of a request whose fields are wrong."""
-    return UNPROCESSABLE_ENTITY.fields(location, errors)
+    worded: dict[str, Any] = dict(errors)
+    for field, texts in errors.items():
+        # Clients know this text, and only this one, without a list around it.
+        if texts == [SOC_ORDER]:
+            worded[field] = SOC_ORDER
+    return UNPROCESSABLE_ENTITY.fields(location, worded)
 
 
 def _translate(

@@ -114,6 +114,8 @@ def mean_per_bin(
     if not len(event_starts):
         return np.full(len(edges) - 1, np.nan), np.zeros(len(edges) - 1)
     step = np.timedelta64(to_microseconds(resolution), "us")
+    if _is_aligned(event_starts, edges, step):
+        return _aligned_means(event_starts, values, edges, step)
     ends = np.minimum(event_starts + step, np.append(event_starts[1:], event_starts[-1] + step))
     cuts = np.unique(np.concatenate([edges, event_starts, ends]))
     cuts = cuts[(cuts >= edges[0]) & (cuts <= edges[-1])]
@@ -130,3 +132,26 @@ def mean_per_bin(
     covered = np.where(np.isclose(covered, 1.0, rtol=0, atol=1e-12), 1.0, covered)
     with np.errstate(invalid="ignore"):
         return np.where(covered > 0, total / covered, np.nan), covered
+
+
+def _is_aligned(event_starts: Instants, edges: Instants, step: np.timedelta64) -> bool:
+    """Tell whether every event lies inside one bin, none overlaps another, and no bin is shorter than an event."""
+    zero = np.timedelta64(0, "us")
+    return bool(
+        ((edges - event_starts[0]) % step == zero).all()
+        and ((event_starts - event_starts[0]) % step == zero).all()
+        and (np.diff(event_starts) >= step).all()
+    )
+
+
+def _aligned_means(
+    event_starts: Instants, values: Values, edges: Instants, step: np.timedelta64
+) -> tuple[Values, Values]:
+    """Average events that lie inside bins: the usual case, and a tenth of the work of the general one."""
+    counted = (event_starts >= edges[0]) & (event_starts < edges[-1]) & ~np.isnan(values)
+    bins = np.searchsorted(edges, event_starts[counted], side="right") - 1
+    counts = np.bincount(bins, minlength=len(edges) - 1)
+    totals = np.bincount(bins, weights=values[counted], minlength=len(edges) - 1)
+    with np.errstate(invalid="ignore"):
+        means = np.where(counts > 0, totals / counts, np.nan)
+    return means, counts * step / np.diff(edges)
