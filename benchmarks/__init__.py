@@ -72,11 +72,11 @@ class Report:
 
 
 def calibrate() -> float:
-    """Time a plain Python loop of ten million steps [s]: how fast this machine is, for reading the figures."""
+    """Time a plain Python loop of ten million steps, as in a script [s]: how fast this machine is."""
+    loop = compile(f"steps = 0\nwhile steps < {CALIBRATION_STEPS}:\n    steps += 1", "calibration", "exec")
     start = time.perf_counter()
-    steps = 0
-    for _ in range(CALIBRATION_STEPS):
-        steps += 1  # noqa: SIM113 - this addition is what is timed
+    # In a function the loop would be compiled to faster code.
+    exec(loop, {})
     return time.perf_counter() - start
 
 
