@@ -19,7 +19,7 @@ from rq.executions import Execution
 from rq.job import Job
 
 import flexmeasures.jobs
-from flexmeasures.data.database import db
+from flexmeasures.data.database import db, prepare
 from flexmeasures.domain.errors import Conflict, FlexError
 from flexmeasures.jobs.queues import JobQueue, get_queue
 from flexmeasures.jobs.recovery import (
@@ -109,9 +109,14 @@ class FlexWorker(Worker):
         super().main_work_horse(job, queue)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Note in a failed job why it failed."""
+        """Note in a failed job why it failed; clients will read it, so the text of a bug stays in the log."""
         _, error, _ = exc_info
-        note_failure(job, type(error).__name__, error.message if isinstance(error, FlexError) else str(error))
+        text = (
+            error.message
+            if isinstance(error, FlexError)
+            else "an unexpected error; the worker's log has more."
+        )
+        note_failure(job, type(error).__name__, text)
         job.save_meta()
         super().handle_exception(job, *exc_info)
 
@@ -138,6 +143,9 @@ def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> Fl
     queues = [get_queue(app, queue_name) for queue_name in names]
     for module in pkgutil.iter_modules(flexmeasures.jobs.__path__, "flexmeasures.jobs."):
         importlib.import_module(module.name)
+    prepare(app)  # once here rather than before each job
+    with app.app_context():
+        db.engine.dispose()
     worker = FlexWorker(
         queues,
         name=name,

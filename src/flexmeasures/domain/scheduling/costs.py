@@ -164,10 +164,10 @@ def _charging_at_once(use: StorageUse, hours: FloatArray) -> FloatArray:
             wanted[: wish.boundary] = np.maximum(wanted[: wish.boundary], wish.lower)
     if use.preferred_final_soc_mwh is not None:
         wanted = np.maximum(wanted, use.preferred_final_soc_mwh)
-    power = np.zeros(hours.size)
+    goals = np.minimum(np.maximum(wanted, dynamics.soc_min[1:]), dynamics.soc_max[1:])
+    power = []
     soc = float(use.soc_at_start_mwh)
-    for slot in range(hours.size):
-        goal = min(float(max(wanted[slot], dynamics.soc_min[slot + 1])), float(dynamics.soc_max[slot + 1]))
-        power[slot] = max(0.0, dynamics.power_towards(slot, soc, goal))
-        soc = dynamics.step(slot, soc, power[slot])
-    return power
+    for slot, goal in enumerate(goals.tolist()):
+        power.append(max(0.0, dynamics.power_towards(slot, soc, goal)))
+        soc = dynamics.step(slot, soc, power[-1])
+    return np.array(power)

@@ -73,7 +73,7 @@ def explain(answer: Answer, stated: SiteModel, baselines: tuple[Baseline, ...]) 
 def _binding(answer: Answer, stated: SiteModel) -> dict[str, tuple[tuple[str, ...], ...]]:
     slots = stated.statement.hours.size
     names: dict[str, list[list[str]]] = {}
-    for limit, edge, places in bound_limits(answer, stated):
+    for limit, edge, places in bound_limits(answer.solution, stated):
         by_slot = names.setdefault(limit.device, [[] for _ in range(slots)])
         for place in places.tolist():
             when = limit.when(place) - (1 if limit.unit == "MWh" else 0)

@@ -71,6 +71,10 @@ def _run(
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the package is untyped
     for name, value in _options(options).items():
         highs.setOptionValue(name, value)
+    if not integer.any():
+        highs.setOptionValue(
+            "presolve", "off"
+        )  # plans are thin chains: presolving takes longer than it saves
     _pass(highs, model, lower, upper, integer)
     highs.run()
     return _read(highs, bool(integer.any()))

@@ -30,7 +30,6 @@ __all__ = [
     "Term",
 ]
 
-type_of_index = np.int32
 FloatArray = NDArray[np.float64]
 Columns = NDArray[np.int32]
 Rows = NDArray[np.int32]
@@ -59,7 +58,7 @@ class SolverOptions:
             share of the objective.
     """
 
-    time_limit_s: float = 60.0
+    time_limit_s: float = 20.0
     relative_gap: float = 1e-6
 
 
@@ -150,7 +149,7 @@ class LinearModel:
             (_vector(lower, count), _vector(upper, count), _vector(cost, count), np.full(count, integer))
         )
         first, self.n_columns = self.n_columns, self.n_columns + count
-        return np.arange(first, self.n_columns, dtype=type_of_index)
+        return np.arange(first, self.n_columns, dtype=np.int32)
 
     def add_constraints(
         self, name: str, terms: Sequence[Term], *, lower: ArrayLike = -inf, upper: ArrayLike = inf
@@ -161,7 +160,7 @@ class LinearModel:
         """
         count = terms[0][0].shape[0]
         self._register(self._rows, name, self.n_rows, count)
-        rows = np.arange(self.n_rows, self.n_rows + count, dtype=type_of_index)
+        rows = np.arange(self.n_rows, self.n_rows + count, dtype=np.int32)
         for columns, coefficients in terms:
             if columns.shape[0] != count:
                 raise Impossible(f"Terms of constraint {name} have {columns.shape[0]} and {count} rows.")
@@ -209,42 +208,26 @@ class LinearModel:
     def matrix(self) -> Matrix:
         """Put the coefficients into one sparse matrix by columns; entries of the same place add up."""
         if not self._triplets:
-            return Matrix(
-                np.zeros(self.n_columns + 1, type_of_index), np.empty(0, type_of_index), np.empty(0)
-            )
+            return Matrix(np.zeros(self.n_columns + 1, np.int32), np.empty(0, np.int32), np.empty(0))
         rows, columns, values = (np.concatenate(part) for part in zip(*self._triplets, strict=True))
         kept = np.flatnonzero(values)
         place = columns[kept].astype(np.int64) * self.n_rows + rows[kept]
-        place, first = _sorted_with_groups(place, kept, values)
-        sums = np.add.reduceat(first, place.starts) if place.starts.size else np.empty(0)
-        column, row = np.divmod(place.unique, max(self.n_rows, 1))
+        order = np.argsort(place, kind="stable")
+        place = place[order]
+        first = np.flatnonzero(
+            np.diff(place, prepend=-1)
+        )  # where each place begins; equal places stand together
+        sums = np.add.reduceat(values[kept][order], first) if first.size else np.empty(0)
+        column, row = np.divmod(place[first], max(self.n_rows, 1))
         counts = np.bincount(column, minlength=self.n_columns)
-        start = np.concatenate(([0], np.cumsum(counts))).astype(type_of_index)
-        return Matrix(start, row.astype(type_of_index), sums)
+        start = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+        return Matrix(start, row.astype(np.int32), sums)
 
     @staticmethod
     def _register(names: dict[str, tuple[int, int]], name: str, first: int, count: int) -> None:
         if name in names:
             raise Impossible(f"The block {name} was added twice.")
         names[name] = (first, count)
-
-
-@dataclass(frozen=True)
-class _Groups:
-    """Places in order, each once, and where each begins in the ordered entries."""
-
-    unique: NDArray[np.int64]
-    starts: NDArray[np.int64]
-
-
-def _sorted_with_groups(
-    place: NDArray[np.int64], kept: NDArray[np.int64], values: FloatArray
-) -> tuple[_Groups, FloatArray]:
-    """Order entries by place, so that entries of the same place stand together."""
-    order = np.argsort(place, kind="stable")
-    ordered = place[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-    return _Groups(ordered[starts], starts), values[kept][order]
 
 
 def _vector(value: ArrayLike, count: int) -> FloatArray:

@@ -98,6 +98,16 @@ class Part:
             values = np.broadcast_to(np.asarray(coefficient, dtype=float), columns.shape)
             np.add.at(cost, columns, values * (price if columns.ndim == 1 else price[:, None]))
 
+    def add_preference(self, model: LinearModel, slope: FloatArray, weighted: FloatArray) -> None:
+        """Make power a little dearer the later it is.
+
+        Args:
+            model: Holds the costs.
+            slope: The tiny rise of the price (n,) [currency/MWh].
+            weighted: Duration of each slot times its weight (n,) [h].
+        """
+        self.add_cost(model, slope * weighted)
+
 
 def add_profile(profile: Profile, slots: int) -> Part:
     """State what cannot be controlled: a constant."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +12,11 @@ from flexmeasures.domain.errors import BadFlexModel
 from flexmeasures.domain.scheduling.costs import charge_at_once, cost_of, do_nothing
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.explain import explain
+from flexmeasures.domain.scheduling.fallback import fall_back
 from flexmeasures.domain.scheduling.highs import HighsSolver
 from flexmeasures.domain.scheduling.linear import FloatArray, LinearSolver, SolverOptions, Status
 from flexmeasures.domain.scheduling.missed import Missed
-from flexmeasures.domain.scheduling.reach import follow_fallback, missed_by, simulate_soc
+from flexmeasures.domain.scheduling.reach import missed_by
 from flexmeasures.domain.scheduling.schedule import DevicePlan, Outcome, Schedule, SitePlan
 from flexmeasures.domain.scheduling.site import Site, Tariff
 from flexmeasures.domain.scheduling.sitemodel import Objective, SiteModel, Statement
@@ -135,10 +135,10 @@ def plan_futures(
     )
     problem = Problem(tuple(sites), statements, shared_slots, options.solver, options.solver_options)
     answer = solve(problem, elastic=False)
-    if answer is None and options.relax:
+    if answer is Status.INFEASIBLE and options.relax:
         answer = solve(problem, elastic=True)
-    if answer is None:
-        return tuple(_fall_back(site, hours) for site in sites)
+    if isinstance(answer, Status):
+        return tuple(fall_back(site, hours, answer) for site in sites)
     return tuple(_read(answer, stated, options) for stated in answer.stated)
 
 
@@ -232,18 +232,3 @@ def _missed_at_connection(answer: Answer, stated: SiteModel) -> list[Missed]:
 
 def _others(names: tuple[str, ...], own: str) -> tuple[str, ...]:
     return tuple(name for name in names if name != own)
-
-
-def _fall_back(site: Site, hours: FloatArray) -> SitePlan:
-    """Follow the fallback policy and say what it misses."""
-    powers = dict(do_nothing(site, hours).power_mw)
-    storages = [one for one in site.devices if isinstance(one, StorageUse)]
-    powers |= {one.name: follow_fallback(one, hours) for one in storages}
-    soc = {one.name: simulate_soc(one, hours, powers[one.name]) for one in storages}
-    missed = tuple(one for use in storages for one in missed_by(use, hours, soc[use.name]))
-    notes = (
-        "Not all limits can be kept together; the fallback policy is followed.",
-        *(str(one) for one in missed),
-    )
-    devices = {name: DevicePlan(name, power, soc.get(name)) for name, power in powers.items()}
-    return SitePlan(devices, cost_of(site, hours, powers, soc), Outcome.FALLBACK, missed, notes, inf)

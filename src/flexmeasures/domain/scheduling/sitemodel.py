@@ -146,9 +146,9 @@ def state_site(model: LinearModel, site: Site, statement: Statement, whole: Whol
         for part in parts.values():
             part.add_cost(model, prices[0] * weighted)
     if statement.prefer_charging_sooner:
-        slope = sooner_slope(prices[0]) * weighted
+        slope = sooner_slope(prices[0])
         for part in parts.values():
-            part.add_cost(model, slope)
+            part.add_preference(model, slope, weighted)
     stated = SiteModel(site, statement, parts, balance, prices)
     _add_commitments(model, stated, slots)
     stated.rules = list(_rules(stated))
@@ -169,7 +169,8 @@ def objective_prices(site: Site, statement: Statement) -> tuple[FloatArray, Floa
 def _add_device(model: LinearModel, device: Device, statement: Statement) -> Part:
     label = f"{statement.label}{device.name}: "
     if isinstance(device, StorageUse):
-        return add_storage(model, device, statement.hours, label, elastic=statement.elastic)
+        apart = statement.prefer_charging_sooner
+        return add_storage(model, device, statement.hours, label, elastic=statement.elastic, apart=apart)
     if isinstance(device, Curtailable):
         return add_curtailable(model, device, statement.hours, label)
     if isinstance(device, ShiftableLoad):

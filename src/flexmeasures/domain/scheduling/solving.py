@@ -63,8 +63,8 @@ class Answer:
     clashes: dict[int, tuple[str, ...]]
 
 
-def solve(problem: Problem, *, elastic: bool) -> Answer | None:
-    """Find the best answer; None if there is none within limits (and, unless elastic, wishes).
+def solve(problem: Problem, *, elastic: bool) -> Answer | Status:
+    """Find the best answer, or say how the solver ended without one.
 
     Whole numbers enter only for those slots in which an answer without them breaks an either-or rule. An answer that
     breaks none is optimal among all that keep them, for it is optimal among more.
@@ -72,8 +72,8 @@ def solve(problem: Problem, *, elastic: bool) -> Answer | None:
     whole: dict[str, frozenset[int]] = {}
     for attempt in range(_MOST_ROUNDS):
         answer = _solve_once(problem, whole, elastic=elastic)
-        if answer is None:
-            return None
+        if isinstance(answer, Status):
+            return answer
         broken: dict[str, frozenset[int]] = {}
         for stated in answer.stated:
             broken |= stated.broken(answer.solution.x)
@@ -82,15 +82,10 @@ def solve(problem: Problem, *, elastic: bool) -> Answer | None:
         everywhere = frozenset(range(problem.statements[0].hours.size)) if attempt >= 3 else frozenset()
         for name, slots in broken.items():
             whole[name] = whole.get(name, frozenset()) | slots | everywhere
-    return None
+    return Status.FAILED
 
 
-def bound_limits(answer: Answer, stated: SiteModel) -> Iterator[tuple[NamedLimit, str, np.ndarray]]:
-    """Give the limits that bind in a solution: the limit, the name of its edge, and where it binds."""
-    yield from _bound(answer.solution, stated)
-
-
-def _solve_once(problem: Problem, whole: dict[str, frozenset[int]], *, elastic: bool) -> Answer | None:
+def _solve_once(problem: Problem, whole: dict[str, frozenset[int]], *, elastic: bool) -> Answer | Status:
     model = LinearModel()
     stated = tuple(
         state_site(model, site, replace(statement, elastic=elastic), whole)
@@ -98,10 +93,10 @@ def _solve_once(problem: Problem, whole: dict[str, frozenset[int]], *, elastic: 
     )
     _share_first_slots(model, stated, problem.shared_slots)
     clashes = _satisfy_by_rank(model, stated, problem) if elastic else {}
-    if clashes is None:
-        return None
+    if isinstance(clashes, Status):
+        return clashes
     solution = problem.solver.solve(model, problem.options)
-    return Answer(solution, stated, clashes) if solution.has_values else None
+    return Answer(solution, stated, clashes) if solution.has_values else solution.status
 
 
 def _share_first_slots(model: LinearModel, stated: tuple[SiteModel, ...], shared: int) -> None:
@@ -120,11 +115,12 @@ def _share_first_slots(model: LinearModel, stated: tuple[SiteModel, ...], shared
 
 def _satisfy_by_rank(
     model: LinearModel, stated: tuple[SiteModel, ...], problem: Problem
-) -> dict[int, tuple[str, ...]] | None:
+) -> dict[int, tuple[str, ...]] | Status:
     """Miss the most important wishes by as little as possible, then the next, and hold on to that.
 
     Returns:
-        For each rank that is missed, the names of the limits that stand against it; None without any answer.
+        For each rank that is missed, the names of the limits that stand against it; without any answer, how
+        the solver ended.
     """
     rows: dict[int, tuple[np.ndarray, Rows]] = {}
     for rank in RANKS:
@@ -140,11 +136,13 @@ def _satisfy_by_rank(
         cost[columns] = 1.0
         solution = problem.solver.solve(model, problem.options)
         if not solution.has_values:
-            return None
+            return solution.status
         least = float(solution.x[columns].sum())
-        model.row_arrays[1][row] = least + 1e-9 * max(1.0, least)
+        model.row_arrays[1][row] = max(least, 0.0)
         if least > _SLACK_TOLERANCE:
-            names = [_full_name(limit, edge) for one in stated for limit, edge, _ in _bound(solution, one)]
+            names = [
+                _full_name(limit, edge) for one in stated for limit, edge, _ in bound_limits(solution, one)
+            ]
             clashes[rank] = tuple(dict.fromkeys(names))
     cost[:] = money
     return clashes
@@ -154,9 +152,12 @@ def _full_name(limit: NamedLimit, edge: str) -> str:
     return f"{edge} of {limit.device}"
 
 
-def _bound(solution: LinearSolution, stated: SiteModel) -> Iterator[tuple[NamedLimit, str, np.ndarray]]:
-    """A limit binds where relaxing it would lower the objective: where its dual is not zero."""
-    if solution.status is not Status.OPTIMAL and not solution.row_duals.size:
+def bound_limits(solution: LinearSolution, stated: SiteModel) -> Iterator[tuple[NamedLimit, str, np.ndarray]]:
+    """Give the limits that bind in a solution: the limit, the name of its edge, and where it binds.
+
+    A limit binds where relaxing it would lower the objective: where its dual is not zero. Without duals, none is given.
+    """
+    if not solution.column_duals.size:
         return
     for limit in stated.limits():
         duals = (solution.row_duals if limit.are_rows else solution.column_duals)[limit.places]

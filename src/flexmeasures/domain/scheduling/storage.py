@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.linear import Columns, FloatArray, LinearModel, Rows, Term
 from flexmeasures.domain.scheduling.parts import NamedLimit, Part, Slack
 from flexmeasures.domain.scheduling.reach import reachable_band
-from flexmeasures.domain.scheduling.wishes import SoftLimit, soft_limits, straight_pieces
+from flexmeasures.domain.scheduling.wishes import SoftLimit, soft_limits, straight_pieces, wishes_by_boundary
 
 __all__ = ["StoragePart", "add_storage"]
 
@@ -33,9 +34,23 @@ class StoragePart(Part):
         """Read the states of charge from a solution (n+1,) [MWh]."""
         return np.concatenate(([self.use.soc_at_start_mwh], x[self.soc]))
 
+    def add_preference(self, model: LinearModel, slope: FloatArray, weighted: FloatArray) -> None:
+        """Make charging a little dearer the later it is, and discharging the earlier it is.
+
+        With one slope for both directions a device would buy early and sell late at the same price, and cycle for
+        nothing: see decision 6.
+        """
+        if len(self.power) == 1:
+            super().add_preference(model, slope, weighted)
+            return
+        (charging, _), (discharging, _) = self.power
+        cost = model.column_arrays[2]
+        cost[charging] += slope * weighted
+        cost[discharging] += (slope[-1] - slope) * weighted
+
 
 def add_storage(
-    model: LinearModel, use: StorageUse, hours: FloatArray, label: str, *, elastic: bool
+    model: LinearModel, use: StorageUse, hours: FloatArray, label: str, *, elastic: bool, apart: bool = False
 ) -> StoragePart:
     """State a storage device: power limits, states of charge, energy balance, wishes.
 
@@ -45,14 +60,15 @@ def add_storage(
         hours: Duration of each slot (n,) [h].
         label: Begins the name of each block.
         elastic: Whether wishes may be missed; else they are bounds.
+        apart: Whether charging and discharging have variables of their own even where nothing is lost.
     """
     device, slots = use.device, hours.size
     use.check_window(slots)
-    power, limits = _add_power(model, device, slots, label)
+    power, limits = _add_power(model, device, slots, label, apart=apart)
     lower, upper = _band(use, hours, elastic=elastic)
     soc = model.add_variables(f"{label}soc", slots, lower=lower, upper=upper)
     _value_final_soc(model, use, soc, label)
-    limits.append(NamedLimit(use.name, soc, "soc minimum", "soc maximum", first=1, unit="MWh"))
+    limits.extend(_name_soc_limits(use, soc, elastic=elastic))
     part = StoragePart(
         use.name,
         power,
@@ -84,13 +100,32 @@ def _band(use: StorageUse, hours: FloatArray, *, elastic: bool) -> tuple[FloatAr
     return lower[1:], upper[1:]
 
 
+def _name_soc_limits(use: StorageUse, soc: Columns, *, elastic: bool) -> list[NamedLimit]:
+    """Say which bounds of the state of charge are the device's own, and which stand for a wish."""
+    wishes = {} if elastic else wishes_by_boundary(use)
+    own = np.array(
+        [boundary for boundary in range(1, soc.size + 1) if boundary not in wishes], dtype=np.int64
+    )
+    named = [NamedLimit(use.name, soc[own - 1], "soc minimum", "soc maximum", unit="MWh", slots=own)]
+    for boundary, together in wishes.items():
+        at_lower = max(together, key=lambda wish: wish.lower)
+        at_upper = min(together, key=lambda wish: wish.upper)
+        names = (
+            at_lower.limit if at_lower.lower > -inf else "soc minimum",
+            at_upper.limit if at_upper.upper < inf else "soc maximum",
+        )
+        named.append(NamedLimit(use.name, soc[boundary - 1 : boundary], *names, first=boundary, unit="MWh"))
+    return named
+
+
 def _add_power(
-    model: LinearModel, device: StorageDevice, slots: int, label: str
+    model: LinearModel, device: StorageDevice, slots: int, label: str, *, apart: bool
 ) -> tuple[tuple[Term, ...], list[NamedLimit]]:
     """Add power: one signed variable a slot where that is exact, else charging and discharging apart."""
     consumption = device.per_slot(device.max_consumption_mw, slots)
     production = device.per_slot(device.max_production_mw, slots)
-    if device.is_lossless_both_ways:
+    runs_both_ways = bool(np.any(consumption > 0) and np.any(production > 0))
+    if device.is_lossless_both_ways and not (apart and runs_both_ways):
         net = model.add_variables(f"{label}power", slots, lower=-production, upper=consumption)
         return ((net, 1.0),), [NamedLimit(device.name, net, "maximum production", "maximum consumption")]
     charge = model.add_variables(f"{label}charging", slots, upper=consumption)

@@ -1,0 +1,41 @@
+"""The value of flexibility: activations, offers, the order book, the trader, sharing of profit.
+
+Pure numbers: who owns what, and when, is for the services to know.
+"""
+
+from flexmeasures.domain.flexibility.activation import ActivationValue, Effect, effect_of, value_of
+from flexmeasures.domain.flexibility.offers import (
+    FlexibilityOffer,
+    Regulation,
+    offers_for_slot,
+    order_as_commitment,
+)
+from flexmeasures.domain.flexibility.order_book import (
+    Listing,
+    MarketPrices,
+    OrderBook,
+    make_order_book,
+    profile_after,
+    trade_greedily,
+)
+from flexmeasures.domain.flexibility.sharing import Contract, Shares, share_profit
+
+__all__ = [
+    "ActivationValue",
+    "Contract",
+    "Effect",
+    "FlexibilityOffer",
+    "Listing",
+    "MarketPrices",
+    "OrderBook",
+    "Regulation",
+    "Shares",
+    "effect_of",
+    "make_order_book",
+    "offers_for_slot",
+    "order_as_commitment",
+    "profile_after",
+    "share_profit",
+    "trade_greedily",
+    "value_of",
+]

@@ -1,0 +1,109 @@
+"""The broker's order book of flexibility offers, and the trader that orders from it by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flexmeasures.domain.flexibility.offers import FlexibilityOffer, Regulation
+
+__all__ = ["Listing", "MarketPrices", "OrderBook", "make_order_book", "profile_after", "trade_greedily"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MarketPrices:
+    """What a market pays for regulation in each slot, (n,) each [currency/MWh]."""
+
+    up: FloatArray
+    down: FloatArray
+
+    def of(self, offer: FlexibilityOffer) -> float:
+        """Price that a unit of an offer earns [currency/MWh]."""
+        return float((self.up if offer.regulation is Regulation.UP else self.down)[offer.slot])
+
+
+@dataclass(frozen=True)
+class Listing:
+    """An offer in the book.
+
+    Args:
+        offer: What is offered.
+        expected_value: What ordering all of it earns, its cost taken off [currency].
+    """
+
+    offer: FlexibilityOffer
+    expected_value: float
+
+    def as_data(self) -> dict[str, Any]:
+        """Give it as plain numbers and words, ready for JSON."""
+        return {
+            "asset": self.offer.asset,
+            "slot": self.offer.slot,
+            "regulation": self.offer.regulation.value,
+            "volume_mwh": self.offer.volume_mwh,
+            "price": self.offer.price,
+            "cost": self.offer.cost,
+            "expected_value": self.expected_value,
+            "rebound_mw": self.offer.rebound_mw.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class OrderBook:
+    """Offers of one slot, the most valuable first."""
+
+    slot: int
+    listings: tuple[Listing, ...]
+
+    def as_data(self) -> dict[str, Any]:
+        """Give it as plain numbers and words, ready for JSON."""
+        return {"slot": self.slot, "offers": [listing.as_data() for listing in self.listings]}
+
+
+def make_order_book(slot: int, offers: Iterable[FlexibilityOffer], prices: MarketPrices) -> OrderBook:
+    """Sort the offers of a slot by what ordering them is worth; equals by asset name and direction."""
+    listings = [
+        Listing(offer, prices.of(offer) * offer.volume_mwh - offer.cost)
+        for offer in offers
+        if offer.slot == slot
+    ]
+    listings.sort(key=lambda one: (-one.expected_value, one.offer.asset, one.offer.regulation.value))
+    return OrderBook(slot, tuple(listings))
+
+
+def trade_greedily(
+    slots: Sequence[int],
+    offers_at: Callable[[int, tuple[FlexibilityOffer, ...]], Iterable[FlexibilityOffer]],
+    prices: MarketPrices,
+) -> tuple[FlexibilityOffer, ...]:
+    """Order whatever has a positive expected value in the first slot, then in the second, and so on.
+
+    Args:
+        slots: Slots still open, in time order.
+        offers_at: Gives the offers of a slot, knowing what was ordered before.
+        prices: What the market pays.
+
+    Returns:
+        The orders, in the order in which they were placed; of each asset at most one a slot.
+    """
+    orders: tuple[FlexibilityOffer, ...] = ()
+    for slot in slots:
+        taken: set[str] = set()
+        for listing in make_order_book(slot, offers_at(slot, orders), prices).listings:
+            if listing.expected_value > 0 and listing.offer.asset not in taken:
+                taken.add(listing.offer.asset)
+                orders += (listing.offer,)
+    return orders
+
+
+def profile_after(profile_mw: FloatArray, orders: Iterable[FlexibilityOffer]) -> FloatArray:
+    """Power profile of a portfolio (n,) [MW] once orders are carried out, rebounds included."""
+    return np.asarray(profile_mw, dtype=float) + sum(
+        (one.effect_mw for one in orders), np.zeros(len(profile_mw))
+    )

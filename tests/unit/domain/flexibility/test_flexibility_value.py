@@ -1,0 +1,196 @@
+"""The value of flexibility: what an activation moves, who gets what, offers, order book and trader."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flexmeasures.domain.errors import BadValues
+from flexmeasures.domain.flexibility import (
+    Contract,
+    FlexibilityOffer,
+    MarketPrices,
+    Regulation,
+    effect_of,
+    make_order_book,
+    offers_for_slot,
+    order_as_commitment,
+    profile_after,
+    share_profit,
+    trade_greedily,
+    value_of,
+)
+from flexmeasures.domain.scheduling import (
+    PlanOptions,
+    Site,
+    StorageDevice,
+    StorageUse,
+    Tariff,
+    battery,
+    plan_site,
+)
+
+PLAIN = PlanOptions(prefer_charging_sooner=False)
+
+
+def test_shifting_is_measured_in_energy_times_duration():
+    """2 MW of an hour moved by three hours: 2 MWh and 6 MWh·h, nothing lost."""
+    effect = effect_of([0, 0, 0, 2.0], [2.0, 0, 0, 0], 1.0)
+
+    assert (effect.shifted_mwh, effect.shifted_mwh_h) == (pytest.approx(2), pytest.approx(6))
+    assert effect.curtailed_mwh == 0
+
+
+def test_curtailment_is_measured_in_energy_for_consumption_and_production():
+    """Half an hour of 4 MW not consumed, or not produced, is 2 MWh curtailed and nothing shifted."""
+    for sign in (1.0, -1.0):
+        effect = effect_of([0.0, sign], [sign * 4.0, sign], 0.5)
+        assert (effect.curtailed_mwh, effect.shifted_mwh) == (pytest.approx(2), 0)
+
+
+def test_a_part_can_be_shifted_and_the_rest_curtailed():
+    """3 MWh missing in slot 0, 1 MWh more in slot 1: 1 MWh shifted by an hour, 2 MWh curtailed."""
+    effect = effect_of([0.0, 2.0], [3.0, 1.0], 1.0)
+
+    assert effect.shifted_mwh == pytest.approx(1)
+    assert effect.shifted_mwh_h == pytest.approx(1)
+    assert effect.curtailed_mwh == pytest.approx(2)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=12))
+def test_a_balanced_shift_takes_the_least_energy_time(change):
+    """Without curtailment, energy times duration is the area under the absolute running sum of the changes."""
+    moved = np.array([*change, -sum(change)])
+    effect = effect_of(moved, np.zeros(moved.size), 0.5)
+
+    assert effect.shifted_mwh_h == pytest.approx(np.sum(np.abs(np.cumsum(moved * 0.5))[:-1]) * 0.5, abs=1e-9)
+
+
+def test_savings_are_baseline_less_schedule():
+    """From 12 to 10 currency and from 5 to 6 kg: 2 saved, 1 kg more."""
+    value = value_of(effect_of([1.0], [1.0], 1.0), (10.0, 12.0), (6.0, 5.0))
+
+    assert (value.saving, value.co2_saving_kg) == (2.0, -1.0)
+
+
+def test_profiles_must_match():
+    """Profiles of different lengths, or with nan, are refused."""
+    for schedule in ([1.0], [1.0, np.nan]):
+        with pytest.raises(BadValues):
+            effect_of(schedule, [1.0, 2.0], 1.0)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.floats(-1e6, 1e6), st.floats(0, 1), st.floats(0, 100), st.integers(0, 50), st.booleans())
+def test_shares_add_up_to_the_profit(profit, share, fee, activations, bears):
+    """Whatever the contract says, nothing is lost and nothing appears."""
+    contract = Contract(share, fee, fee / 10, bears)
+    shares = share_profit(contract, profit, activations=activations, hours=24)
+
+    assert shares.owner + shares.aggregator == pytest.approx(profit, abs=1e-6)
+
+
+def test_a_loss_is_the_aggregators_unless_agreed_otherwise():
+    """Of a loss of 10 the owner bears nothing, or half when the contract says so."""
+    assert share_profit(Contract(0.5), -10.0).owner == 0.0
+    assert share_profit(Contract(0.5, owner_bears_losses=True), -10.0).owner == -5.0
+
+
+@pytest.mark.parametrize("terms", [{"owner_share": 1.5}, {"fee_per_hour": -1.0}])
+def test_contracts_must_make_sense(terms):
+    """A share above 1 or a negative fee is refused."""
+    with pytest.raises(BadValues):
+        Contract(**terms)
+
+
+def car_site() -> Site:
+    """A car that takes 1 MWh in one of three hours at 10, 12 and 15: it charges in the first."""
+    use = StorageUse(StorageDevice("car", 1.0, 0.0, 0.0, 2.0), 0.0, {3: 1.0})
+    return Site((use,), Tariff([10.0, 12.0, 15.0]))
+
+
+def test_a_car_offers_to_wait_for_the_difference_of_prices():
+    """Not charging in slot 0 costs 12 − 10 and rebounds in slot 1; charging more is impossible, for it is full."""
+    site = car_site()
+    planned = plan_site(site, resolution_hours=1.0, options=PLAIN)
+    offers = offers_for_slot(site, planned, 0, resolution_hours=1.0, options=PLAIN)
+
+    (offer,) = offers
+    assert offer.regulation is Regulation.UP
+    assert (offer.volume_mwh, offer.cost, offer.price) == (
+        pytest.approx(1),
+        pytest.approx(2),
+        pytest.approx(2),
+    )
+    np.testing.assert_allclose(offer.effect_mw, [-1, 1, 0], atol=1e-8)
+    np.testing.assert_allclose(offer.rebound_mw, [0, 1, 0], atol=1e-8)
+
+
+def test_a_battery_offers_both_ways():
+    """Planned to sell 1 MWh in slot 1 at 20: in slot 0 at 10 it could charge (and sell no more), or sell too early."""
+    site = Site((StorageUse(battery("b", 1.0, max_soc_mwh=2.0), 1.0),), Tariff([10.0, 20.0]))
+    planned = plan_site(site, resolution_hours=1.0, options=PLAIN)
+    offers = {
+        one.regulation: one for one in offers_for_slot(site, planned, 0, resolution_hours=1.0, options=PLAIN)
+    }
+
+    np.testing.assert_allclose(planned.devices["b"].power_mw, [0, -1], atol=1e-8)
+    assert offers[Regulation.DOWN].cost == pytest.approx(10)  # 1 MWh bought at 10 and left over
+    assert offers[Regulation.UP].cost == pytest.approx(10)  # sold at 10 instead of 20
+
+
+def test_an_order_binds_the_next_schedule():
+    """As a commitment with a high price, the ordered offer is what the next plan does."""
+    site = car_site()
+    planned = plan_site(site, resolution_hours=1.0, options=PLAIN)
+    (offer,) = offers_for_slot(site, planned, 0, resolution_hours=1.0, options=PLAIN)
+    bound = Site(site.devices, site.tariff, commitments=(order_as_commitment(offer, 3, 500.0),))
+    after = plan_site(bound, resolution_hours=1.0, options=PLAIN)
+
+    np.testing.assert_allclose(after.devices["car"].power_mw, [0, 1, 0], atol=1e-8)
+    np.testing.assert_allclose(profile_after(planned.net_mw, [offer]), after.net_mw, atol=1e-8)
+
+
+def offer_of(asset: str, slot: int, cost: float, regulation: Regulation = Regulation.UP) -> FlexibilityOffer:
+    """An offer of 1 MWh in a window of two hours."""
+    effect = np.zeros(2)
+    effect[slot] = -1.0
+    return FlexibilityOffer(asset, slot, regulation, 1.0, cost, effect, 0.0)
+
+
+def test_the_order_book_is_sorted_by_value():
+    """At 30 for up and 5 for down: values 20, 10 and −5, in that order, and it can be written as JSON."""
+    offers = [offer_of("a", 0, 20.0), offer_of("b", 0, 10.0), offer_of("c", 0, 10.0, Regulation.DOWN)]
+    book = make_order_book(0, offers, MarketPrices(np.array([30.0, 0]), np.array([5.0, 0])))
+
+    assert [(one.offer.asset, one.expected_value) for one in book.listings] == [
+        ("b", 20),
+        ("a", 10),
+        ("c", -5),
+    ]
+    assert json.loads(json.dumps(book.as_data()))["offers"][0]["asset"] == "b"
+
+
+def test_the_trader_orders_slot_by_slot_whatever_has_value():
+    """Slot 0 first, best first, nothing without value; slot 1 knows what was ordered in slot 0."""
+    seen = []
+
+    def offers_at(slot, orders):
+        seen.append([one.asset for one in orders])
+        return [offer_of("a", slot, 20.0), offer_of("b", slot, 10.0), offer_of("c", slot, 40.0)]
+
+    orders = trade_greedily([0, 1], offers_at, MarketPrices(np.array([30.0, 15.0]), np.zeros(2)))
+
+    assert [(one.asset, one.slot) for one in orders] == [("b", 0), ("a", 0), ("b", 1)]
+    assert seen == [[], ["b", "a"]]
+    np.testing.assert_allclose(profile_after(np.array([5.0, 5.0]), orders), [3.0, 4.0])
+
+
+def test_a_slot_outside_the_window_is_refused():
+    """There is no slot 3 in a window of three."""
+    site = car_site()
+    with pytest.raises(BadValues):
+        offers_for_slot(site, plan_site(site, resolution_hours=1.0), 3, resolution_hours=1.0)
