@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -14,13 +13,12 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flexmeasures import plugins
-from flexmeasures.api import problem
-from flexmeasures.api.rest import tokens
+from flexmeasures.api import problem, rest
 from flexmeasures.api.usef import routes
 from flexmeasures.auth import setup as auth
 from flexmeasures.data import database
 from flexmeasures.instance import find_instance_path
-from flexmeasures.settings import load_settings, provide_secret_key
+from flexmeasures.settings import load_settings, provide_secret_key, read_environment
 from flexmeasures.ui import pages
 
 __all__ = ["create"]
@@ -45,10 +43,12 @@ def create(
     Raises:
         SettingsError: If a setting is missing or wrong.
     """
-    env = env or os.environ.get("FLASK_ENV") or "production"
+    environ = read_environment()
+    env = env or environ.get("FLASK_ENV") or "production"
     told = (settings or {}).get("FLEXMEASURES_INSTANCE_PATH")
-    instance_path = Path(told).resolve() if told else find_instance_path()
-    values, warnings = load_settings(env, instance_path, Path(path_to_config) if path_to_config else None)
+    instance_path = Path(told).resolve() if told else find_instance_path(environ)
+    config_file = Path(path_to_config) if path_to_config else None
+    values, warnings = load_settings(env, instance_path, config_file, environ)
     values.update(settings or {})
     values["FLEXMEASURES_INSTANCE_PATH"] = str(instance_path)
     values["SECRET_KEY"] = provide_secret_key(values, env, instance_path)
@@ -70,7 +70,7 @@ def create(
         supports_credentials=values["CORS_SUPPORTS_CREDENTIALS"] and values["CORS_ORIGINS"] != "*",
     )
     app.before_request(_insist_on_https)
-    app.register_blueprint(tokens.blueprint)
+    rest.register(app)
     routes.register(app)
     app.register_blueprint(pages.blueprint)
     problem.register(app)

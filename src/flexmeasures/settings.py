@@ -1,15 +1,16 @@
 """Every setting once: its name, type, default, unit and meaning, and where its value comes from.
 
 Later sources win: the defaults, the defaults of the environment (``FLASK_ENV``), ``~/.flexmeasures.cfg``, the file
-``flexmeasures.cfg`` in the instance folder, ``.env``, the process environment. The two files are written in Python;
-in the environment a list, tuple or mapping is written as JSON or as a Python literal, a duration in ISO 8601 or as
-a number of seconds.
+``flexmeasures.cfg`` in the instance folder, ``.flaskenv`` and ``.env`` in the working folder, the process environment.
+The two configuration files are written in Python; elsewhere a list, tuple or mapping is written as JSON or as a Python
+literal, a duration in ISO 8601 or as a number of seconds.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import json
 import logging
 import os
 import secrets
@@ -18,14 +19,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
 from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.time import is_timezone
 
-__all__ = ["ENVIRONMENTS", "SETTINGS", "Setting", "SettingsError", "load_settings", "provide_secret_key"]
+__all__ = [
+    "ENVIRONMENTS",
+    "SETTINGS",
+    "Setting",
+    "SettingsError",
+    "load_settings",
+    "provide_secret_key",
+    "read_environment",
+]
 
 ENVIRONMENTS = ("documentation", "development", "testing", "staging", "production")
 
@@ -63,6 +73,8 @@ class Setting:
             SettingsError: If it is not of the setting's type.
         """
         adapter = TypeAdapter(self.type)
+        if isinstance(value, str) and value.lstrip().startswith(("[", "{", "(")):
+            value = self._prefer_literal(adapter, value)
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
@@ -70,20 +82,49 @@ class Setting:
                 literal = _read_literal(value)
                 if literal is not value:
                     return self.parse(literal)
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise SettingsError(
-                f"{self.name} is set to {value!r}, but {error.errors()[0]['msg'].lower()}. "
+                f"{self.name} is set to {value!r}, but {reason[0].lower()}{reason[1:]}. "
                 f"It means: {self.meaning} Default: {self.default!r}.",
                 {"setting": self.name},
             ) from None
 
 
+    @staticmethod
+    def _prefer_literal(adapter: TypeAdapter[Any], text: str) -> Any:
+        """Take what looks like a list or mapping for one, also where a text would do as well."""
+        literal = _read_literal(text)
+        try:
+            adapter.validate_python(literal)
+        except ValidationError:
+            return text
+        return literal
+
+
 def _read_literal(text: str) -> Any:
     """Read JSON or a Python literal; anything else comes back as it is."""
-    translated = {"true": "True", "false": "False", "null": "None"}.get(text.strip(), text)
-    try:
-        return ast.literal_eval(translated)
-    except (ValueError, SyntaxError):
-        return text
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text
+
+
+def _as_level(value: object) -> object:
+    """Read a level of logging by number or by name."""
+    if isinstance(value, str) and not value.strip().isdigit():
+        levels = logging.getLevelNamesMapping()
+        if value.strip().upper() not in levels:
+            raise ValueError(f"it should be a number, or one of {', '.join(levels)}")
+        return levels[value.strip().upper()]
+    return value
+
+
+def _as_zone(name: str) -> str:
+    if not is_timezone(name):
+        raise ValueError("it should be the name of a time zone like Europe/Amsterdam")
+    return name
 
 
 _MAIL_SENDER = ("FlexMeasures", "no-reply@example.com")
@@ -93,7 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DEBUG", bool, False, "Whether Flask shows its debugger.", {"development": True}),
     Setting(
         "LOGGING_LEVEL",
-        int | str,
+        Annotated[int, BeforeValidator(_as_level)],
         logging.WARNING,
         "Level from which messages are logged, as a number or a name of the logging package.",
         {"production": logging.ERROR, "development": logging.DEBUG, "testing": logging.INFO},
@@ -174,7 +215,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Versions of the chart libraries named in chart specifications.",
     ),
     # Timing
-    Setting("FLEXMEASURES_TIMEZONE", str, "Asia/Seoul", "Time zone in which the platform operates."),
+    Setting(
+        "FLEXMEASURES_TIMEZONE",
+        Annotated[str, AfterValidator(_as_zone)],
+        "Asia/Seoul",
+        "Time zone in which the platform operates.",
+    ),
     Setting(
         "FLEXMEASURES_PLANNING_TTL",
         timedelta,
@@ -289,7 +335,7 @@ def load_settings(
         env: One of `ENVIRONMENTS`.
         instance_path: The instance folder.
         config_file: A configuration file to read instead of the two usual ones.
-        environ: The environment; the process's own, completed by ``.env``, if left out.
+        environ: The environment; that of `read_environment` if left out.
 
     Returns:
         The values by name (those of plugins and extensions included), and warnings to show.
@@ -307,10 +353,15 @@ def load_settings(
         return values, warnings
     for path in _config_files(instance_path, config_file):
         _apply(values, warnings, _read_python(path), str(path))
-    if environ is None:
-        environ = {**{k: v for k, v in dotenv_values().items() if v is not None}, **os.environ}
+    environ = read_environment() if environ is None else environ
     _apply(values, warnings, _from_environment(environ), "the environment")
     return values, warnings
+
+
+def read_environment() -> dict[str, str]:
+    """Read the process's environment, completed by ``.flaskenv`` and ``.env`` in the working folder."""
+    files = {**dotenv_values(".flaskenv"), **dotenv_values(".env")}
+    return {**{name: value for name, value in files.items() if value is not None}, **os.environ}
 
 
 def _config_files(instance_path: Path, config_file: Path | None) -> list[Path]:

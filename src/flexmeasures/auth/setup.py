@@ -10,6 +10,7 @@ from flask_login import user_logged_in
 from flask_security import Security, SQLAlchemyUserDatastore, hash_password, verify_and_update_password
 from flask_security.core import UserMixin
 
+from flexmeasures.connectors.mail import SmtpMailUtil
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.users import find_user_by_uniquifier
 from flexmeasures.data.tables import Role, User
@@ -46,7 +47,7 @@ def init_app(app: Flask) -> None:
         # The least that bcrypt allows: tests log in often and have nothing to hide.
         app.config.setdefault("SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS", {"bcrypt__rounds": 4})
     app.extensions["user_datastore"] = Users(db, User, Role)
-    Security(app, app.extensions["user_datastore"])
+    Security(app, app.extensions["user_datastore"], mail_util_cls=SmtpMailUtil)
     user_logged_in.connect(_note_login, app)
 
 

@@ -21,6 +21,7 @@ __all__ = ["cli", "main"]
 _COMMANDS: dict[str, tuple[str, str, bool]] = {
     "add": ("flexmeasures.cli.add:add", "Add structure, users, assets, markets, sensors.", True),
     "db": ("flexmeasures.cli.database:db", "Upgrade, downgrade and inspect the database schema.", True),
+    "db-ops": ("flexmeasures.cli.db_ops:db_ops", "Reset, dump, restore, save and load the database.", True),
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
     "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues, or clear them.", True),
     "roles": ("flask_security.cli:roles", "Give users roles, or take them away.", True),
@@ -119,4 +120,15 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line."""
+    _read_env_files()
     cli(prog_name="flexmeasures")
+
+
+def _read_env_files() -> None:
+    """Add to the environment what stands in the files of the working folder, as Flask's own commands do."""
+    files = [name for name in (".env", ".flaskenv") if Path(name).is_file()]
+    if files:
+        from dotenv import load_dotenv  # noqa: PLC0415 - seldom needed
+
+        for name in files:
+            load_dotenv(name)

@@ -21,6 +21,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 from flexmeasures.domain.errors import BadAddress
 
@@ -38,14 +39,14 @@ __all__ = [
 
 _ID = r"\d{1,18}"
 _NUMBER = r"-?\d{1,3}(?:\.\d{1,15})?"
-_HEAD = re.compile(r"^ea1\.\d{4}-\d{2}\.[^:]+:(?P<local>.+)$", re.ASCII)
-_CONNECTION = re.compile(rf"^(?:{_ID}:)*?(?:(?P<owner>{_ID}):)?(?P<asset>{_ID})$", re.ASCII)
+_HEAD = re.compile(r"ea1\.\d{4}-\d{2}\.(?:\[[^\]]*\]|[^:]+):(?P<local>.+)", re.ASCII)
+_CONNECTION = re.compile(rf"(?:{_ID}:)*?(?:(?P<owner>{_ID}):)?(?P<asset>{_ID})", re.ASCII)
 _EVENT = re.compile(
-    rf"^(?:{_ID}:)*?(?:(?P<owner>{_ID}):)?(?P<asset>{_ID}):(?P<event>{_ID}):(?P<type>[\w-]+)$", re.ASCII
+    rf"(?:{_ID}:)*?(?:(?P<owner>{_ID}):)?(?P<asset>{_ID}):(?P<event>{_ID}):(?P<type>[\w-]+)", re.ASCII
 )
-_MARKET = re.compile(r"^(?:\d{1,5}:)?(?P<name>[a-zA-Z][\w-]*)$", re.ASCII)
+_MARKET = re.compile(r"(?:\d{1,5}:)?(?P<name>[a-zA-Z][\w-]*)", re.ASCII)
 _SENSOR = re.compile(
-    rf"^(?:\d{{1,5}}:)?(?P<type>[a-zA-Z]\w*):(?P<latitude>{_NUMBER}):(?P<longitude>{_NUMBER})$", re.ASCII
+    rf"(?:\d{{1,5}}:)?(?P<type>[a-zA-Z]\w*):(?P<latitude>{_NUMBER}):(?P<longitude>{_NUMBER})", re.ASCII
 )
 
 
@@ -143,7 +144,9 @@ class WeatherSensorAddress:
 
     def build(self, authority: NamingAuthority) -> str:
         """Write the address in full."""
-        return f"{authority}:{self.type_name}:{self.latitude}:{self.longitude}"
+        # Never with an exponent, as Python writes numbers near zero.
+        latitude, longitude = (format(Decimal(str(angle)), "f") for angle in (self.latitude, self.longitude))
+        return f"{authority}:{self.type_name}:{latitude}:{longitude}"
 
 
 def parse_connection(text: object, shorthand: bool = True) -> ConnectionAddress:
@@ -160,13 +163,14 @@ def parse_connection(text: object, shorthand: bool = True) -> ConnectionAddress:
     ConnectionAddress(asset_id=73, owner_id=30, name=None)
     """
     local = _local_part(text)
-    found = _CONNECTION.match(local if local is not None else str(text))
+    found = _CONNECTION.fullmatch(local if local is not None else str(text))
     if found and (local is not None or shorthand):
         return ConnectionAddress(int(found["asset"]), _optional(found["owner"]))
     if (
         shorthand
         and isinstance(text, str)
         and text.strip()
+        and text.isprintable()
         and not text.startswith("ea1")
         and ":" not in text
     ):
@@ -183,7 +187,7 @@ def parse_event(text: object) -> EventAddress:
     >>> parse_event("ea1.2018-06.io.flexmeasures.company:7:10:203:soc")
     EventAddress(asset_id=10, event_id=203, event_type='soc', owner_id=7)
     """
-    found = _EVENT.match(_local_part(text) or "")
+    found = _EVENT.fullmatch(_local_part(text) or "")
     if not found:
         raise _bad(text, "UDI event", "ea1.2021-02.io.flexmeasures.company:7:10:203:soc")
     return EventAddress(int(found["asset"]), int(found["event"]), found["type"], _optional(found["owner"]))
@@ -195,7 +199,7 @@ def parse_market(text: object) -> MarketAddress:
     Raises:
         BadAddress: If it is something else.
     """
-    found = _MARKET.match(_local_part(text) or "")
+    found = _MARKET.fullmatch(_local_part(text) or "")
     if not found:
         raise _bad(text, "market", "ea1.2021-02.io.flexmeasures.company:epex_da")
     return MarketAddress(found["name"])
@@ -207,14 +211,14 @@ def parse_weather_sensor(text: object) -> WeatherSensorAddress:
     Raises:
         BadAddress: If it is something else.
     """
-    found = _SENSOR.match(_local_part(text) or "")
+    found = _SENSOR.fullmatch(_local_part(text) or "")
     if not found:
         raise _bad(text, "weather sensor", "ea1.2021-02.io.flexmeasures.company:temperature:33.48:126.47")
     return WeatherSensorAddress(found["type"], float(found["latitude"]), float(found["longitude"]))
 
 
 def _local_part(text: object) -> str | None:
-    head = _HEAD.match(text) if isinstance(text, str) else None
+    head = _HEAD.fullmatch(text) if isinstance(text, str) else None
     return head["local"] if head else None
 
 

@@ -8,7 +8,7 @@ UTC at once, because adding a ``timedelta`` to a local time goes wrong when cloc
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -68,6 +68,7 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         # In a query string an unescaped plus sign arrives as a space.
         instant = datetime.fromisoformat(re.sub(r" (\d{2}:?\d{2})$", r"+\1", text))
         instant.astimezone(UTC)
+        _check_year(instant)
     except (ValueError, OverflowError):
         raise InvalidTime(
             f"'{name}' is {text!r}, which is no existing date and time. Write it like 2021-06-01T12:00:00+02:00."
@@ -77,6 +78,16 @@ def parse_instant(text: object, name: str = "start") -> datetime:
             f"'{name}' is {text!r}, which has no time zone. Add one, for example {text}Z for UTC."
         )
     return instant
+
+
+def _check_year(instant: datetime) -> None:
+    """Refuse the first and the last year of the calendar, so that neighbouring days can be reckoned with.
+
+    Raises:
+        ValueError: If it lies in one of them.
+    """
+    if not MINYEAR < instant.year < MAXYEAR:
+        raise ValueError
 
 
 def format_instant(instant: datetime) -> str:
@@ -144,7 +155,7 @@ def add_duration(
 
     Args:
         start: Where it starts (inclusive).
-        duration: How long it lasts. Months, years and nothing smaller follow the calendar.
+        duration: How long it lasts. Months, years and nothing smaller follow the calendar; they come first.
         zone: Time zone of that calendar; the zone of ``start`` if left out.
 
     Returns:
@@ -154,11 +165,15 @@ def add_duration(
         InvalidTime: If the end lies beyond the calendar.
     """
     try:
-        if isinstance(duration, timedelta):
-            return (start.astimezone(UTC) + duration).astimezone(start.tzinfo)
-        # The sum must be taken in local time, and only then turned into an instant: months differ by DST.
-        local = start.astimezone(find_zone(zone)) if zone else start
-        return (local + duration).astimezone(UTC).astimezone(start.tzinfo)  # type: ignore[no-any-return]
+        instant, rest = start, duration
+        if not isinstance(rest, timedelta):
+            # The sum must be taken in local time, and only then turned into an instant: months differ by DST.
+            local = start.astimezone(find_zone(zone)) if zone else start
+            instant = local + isodate.Duration(years=rest.years, months=rest.months)
+            rest = rest.tdelta
+        end = (instant.astimezone(UTC) + rest).astimezone(start.tzinfo)
+        _check_year(end)
+        return end
     except (OverflowError, ValueError):
         raise InvalidTime(
             f"{format_instant(start)} plus {format_duration(duration)} lies outside the calendar."
@@ -227,11 +242,15 @@ def local_midnights(first: np.datetime64, last: np.datetime64, zone: str) -> tup
         zone: IANA name of the time zone.
 
     Returns:
-        The dates, and the instants at which they start: shape ``(n_days,)``. A day may have 23, 24 or 25 hours.
+        The dates, and the instants at which they start: shape ``(n_days,)``. A day may have 23, 24 or 25 hours; one
+        that a zone skipped to change sides of the date line is left out.
     """
     tz = find_zone(zone)
     day = from_datetime64(first).astimezone(tz).date()
     final = from_datetime64(last).astimezone(tz).date()
     days = [day + timedelta(days=n) for n in range((final - day).days + 1)]
-    starts = [to_datetime64(datetime(d.year, d.month, d.day, tzinfo=tz)) for d in days]
-    return days, np.array(starts, dtype="datetime64[us]")
+    starts = np.array(
+        [to_datetime64(datetime(d.year, d.month, d.day, tzinfo=tz)) for d in days], dtype="datetime64[us]"
+    )
+    exists = np.append(starts[1:] > starts[:-1], True)
+    return [d for d, kept in zip(days, exists, strict=True) if kept], starts[exists]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     import pint
 
 __all__ = ["conversion_factor", "is_unit"]
+
+# The parser of pint would work out any formula, such as 10**10**10, which takes it for ever.
+_TERM = r"(?:[^\W\d]|[°%€$])+(?:(?:\*\*|\^)-?\d)?"
+_UNIT = re.compile(rf"{_TERM}(?: ?[*/·] ?{_TERM})*")
 
 _CURRENCIES = ("EUR", "USD", "GBP", "KRW", "AUD", "CHF", "DKK", "NOK", "SEK", "PLN", "CZK")
 
@@ -39,6 +44,8 @@ def _parse(name: str) -> pint.Unit:
     import pint  # noqa: PLC0415
 
     try:
+        if len(name) > 80 or not _UNIT.fullmatch(name):
+            raise ValueError("a unit is written in letters, with * and / between them")
         return _registry().Unit(name)
     except (pint.errors.PintError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise UnknownUnit(f"Unit {name!r} is unknown. Use one like MW, kWh, EUR/MWh or °C.") from error

@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import redis
+from flask import current_app
 from rq import get_current_job
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from flexmeasures.data.database import db
+from flexmeasures.domain.scheduling import PlanOptions, solver_named
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.services.make_schedule import is_stored, make_schedule
 from flexmeasures.services.request_schedule import ScheduleRequest
@@ -71,7 +73,8 @@ def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
     if not stored:
         return {"slots": 0, "notes": ["The UDI event was withdrawn: its request failed."]}
     try:
-        plan = make_schedule(session, request)
+        solver = solver_named(current_app.config["FLEXMEASURES_LP_SOLVER"])
+        plan = make_schedule(session, request, PlanOptions(solver=solver))
         session.commit()
     except BaseException:
         session.rollback()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.tables import Asset, Market, Sensor, User, WeatherSensor
-from flexmeasures.domain.addresses import ConnectionAddress
+from flexmeasures.domain.addresses import ConnectionAddress, parse_market
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
 from flexmeasures.services.checks import Checks, FieldErrors
@@ -219,8 +219,9 @@ def check_display_name(session: Session, display_name: str) -> None:
 
 def check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: str) -> None:
     """Check the fields of an asset, each on its own and beside each other."""
-    checks.that(0 < len(name) <= 80, "name", "Name must have 1 to 80 characters.")
-    checks.that(len(display_name) <= 80, "display_name", "Display name must have at most 80 characters.")
+    checks.text("name", name, 80)
+    checks.text("display_name", display_name, 80)
+    checks.text("unit", new.unit, 80)
     checks.that(
         new.display_name is None or len(new.display_name) >= 4,
         "display_name",
@@ -257,6 +258,9 @@ def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSen
     checks.resolution(new.event_resolution)
     checks.place(new.latitude, new.longitude)
     checks.zone(new.timezone)
+    checks.text("name", name, 120)
+    checks.text("unit", new.unit, 80)
+    checks.done()
     checks.that(
         store.find_weather_sensor_type(session, new.weather_sensor_type_name) is not None,
         "weather_sensor_type_name",
@@ -300,6 +304,11 @@ def create_market(session: Session, new: NewMarket) -> Market:
     checks = Checks()
     checks.resolution(new.event_resolution)
     checks.zone(new.timezone)
+    checks.text("name", name, 80)
+    checks.text("display_name", new.display_name, 80)
+    checks.text("unit", new.unit, 80)
+    checks.that(_is_addressable(name), "name", "Use letters, digits, _ and -, and begin with a letter.")
+    checks.done()
     checks.that(
         store.find_market_type(session, new.market_type_name) is not None,
         "market_type_name",
@@ -325,6 +334,14 @@ def create_market(session: Session, new: NewMarket) -> Market:
     session.add(market)
     session.flush()
     return market
+
+
+def _is_addressable(market_name: str) -> bool:
+    """Tell whether a name can stand in the entity address of a market."""
+    try:
+        return parse_market(f"ea1.2021-01.io.flexmeasures:{market_name}").name == market_name
+    except BadAddress:
+        return False
 
 
 def _add_sensor(

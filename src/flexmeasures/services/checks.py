@@ -35,6 +35,11 @@ class Checks:
         if not holds:
             self.errors.setdefault(field, []).append(text)
 
+    def text(self, field: str, text: str, longest: int) -> None:
+        """Check that a text is there, fits into the database and can be printed."""
+        self.that(0 < len(text) <= longest, field, f"Must have 1 to {longest} characters.")
+        self.that(text.isprintable(), field, "Must not hold characters that cannot be printed.")
+
     def zone(self, name: str) -> None:
         """Check a time zone."""
         try:

@@ -63,12 +63,13 @@ def is_stored(session: Session, request: ScheduleRequest) -> bool:
     return not request.in_order or (asset.soc_udi_event_id or 0) >= request.event_id
 
 
-def make_schedule(session: Session, request: ScheduleRequest) -> Plan:
+def make_schedule(session: Session, request: ScheduleRequest, options: PlanOptions | None = None) -> Plan:
     """Plan a device from its state of charge on and store the plan as beliefs about its power.
 
     Args:
         session: Within its transaction; the caller commits.
         request: The state of charge and the targets.
+        options: How to plan, and with which solver.
 
     Raises:
         NotFound: If the device does not exist any more.
@@ -77,7 +78,7 @@ def make_schedule(session: Session, request: ScheduleRequest) -> Plan:
     asset = session.get(Asset, request.asset_id)
     if asset is None:
         raise NotFound(f"There is no asset with id {request.asset_id} any more.")
-    plan = plan_schedule(session, asset, request)
+    plan = plan_schedule(session, asset, request, options)
     _store(session, asset, request, plan)
     return plan
 
@@ -93,7 +94,10 @@ def plan_schedule(
     resolution = asset.sensor.event_resolution
     prices, notes = _known_prices(session, asset, request, resolution)
     schedule = _solve(asset, request, resolution, prices, options)
-    return Plan(request.at, resolution, schedule, notes + tuple(schedule.notes))
+    # Limits are reported by time instead of by the number of a slot.
+    other = set(schedule.notes) - {str(missed) for missed in schedule.missed}
+    timed = [m.sentence(format_instant(request.at + m.index * resolution)) for m in schedule.missed]
+    return Plan(request.at, resolution, schedule, (*notes, *sorted(other), *timed))
 
 
 def _known_prices(

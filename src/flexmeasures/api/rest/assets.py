@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
-from flexmeasures.api.rest.door import in_transaction, read_id, read_json, sender
+from flexmeasures.api.rest.door import in_transaction, read_arguments, read_id, read_json, sender
 from flexmeasures.api.rest.forms import Form, between, fill_in, not_null
 from flexmeasures.data.tables import Asset
 from flexmeasures.services.assets import (
@@ -43,7 +43,10 @@ def _whole_minutes(value: object) -> object:
 
 def _aware(instant: datetime) -> datetime:
     """Take an instant without a time zone to be in UTC, as the interface has always done."""
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Not a valid datetime.") from None
 
 
 Capacity = Annotated[float, Field(ge=SMALLEST_CAPACITY_IN_MW, description="Largest power [MW].")]
@@ -132,7 +135,7 @@ class AssetQuery(Form):
 def get_assets(session: Session) -> Response:
     """Download the list of assets that the user may see, the newest first."""
     user = sender()
-    query = fill_in(AssetQuery, request.args.to_dict(), "query", {"owner": "owner_id"})
+    query = fill_in(AssetQuery, read_arguments(request), "query", {"owner": "owner_id"})
     return json_response([describe_asset(asset) for asset in list_assets_of(session, user, query.owner_id)])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import flask
 import orjson
-from flask import Request, Response
+from flask import Request, Response, current_app
 from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
@@ -18,11 +18,18 @@ from flexmeasures.api.rest.forms import refuse
 from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, Refusal, refusal_of
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
-from flexmeasures.domain.errors import Conflict, FlexError, NotAllowed, NotFound, StoreUnavailable
+from flexmeasures.domain.errors import (
+    Conflict,
+    FlexError,
+    NotAllowed,
+    NotFound,
+    StoreUnavailable,
+    UpstreamFailure,
+)
 from flexmeasures.services.assets import FieldErrors
 from flexmeasures.services.users import has_role
 
-__all__ = ["in_transaction", "read_id", "read_json", "sender"]
+__all__ = ["in_transaction", "read_arguments", "read_id", "read_json", "sender"]
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +82,17 @@ def _refuse(error: FlexError) -> Response:
         return json_response({"message": str(error), "status": "FORBIDDEN"}, 403)
     if isinstance(error, Conflict):
         return json_response({"message": _CLASH, "detail": str(error), "status": 400}, 400)
+    if isinstance(error, UpstreamFailure):
+        log.error("Something that we depend on failed: %s", error, exc_info=error)
     refusal = refusal_of(error)
     return json_response(refusal.body, refusal.status.http)
+
+
+def read_arguments(request: Request) -> dict[str, Any]:
+    """Read the arguments in the path, but for the token that may stand there; of repeated ones the first counts."""
+    arguments = request.args.to_dict()
+    arguments.pop(current_app.config["SECURITY_TOKEN_AUTHENTICATION_KEY"], None)
+    return arguments
 
 
 def read_json(request: Request) -> Any:

@@ -67,6 +67,12 @@ def fill_in(
     errors: dict[str, list[str]] = {}
     if isinstance(fields, Mapping):
         fields = _translate(fields, aliases or {}, errors)
+        # The database cannot keep such a text.
+        errors |= {
+            name: ["Null characters are not allowed."]
+            for name, value in fields.items()
+            if isinstance(value, str) and "\0" in value
+        }
     try:
         filled = form.model_validate(fields)
     except ValidationError as error:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
-from flexmeasures.api.rest.door import in_transaction, read_id, read_json, sender
+from flexmeasures.api.rest.door import in_transaction, read_arguments, read_id, read_json, sender
 from flexmeasures.api.rest.forms import Form, fill_in, not_null
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.connectors import mail
@@ -57,7 +57,7 @@ class UserPatch(Form):
 def get_users(session: Session) -> Response:
     """Download the list of users; for admins."""
     sender("admin")
-    query = fill_in(UserQuery, request.args.to_dict(), "query")
+    query = fill_in(UserQuery, read_arguments(request), "query")
     return json_response([describe_user(user) for user in list_users(session, query.include_inactive)])
 
 

@@ -83,7 +83,20 @@ _SINCE_1_2 = _SINCE_1_0[2:]
 _GET, _POST = ("GET",), ("POST",)
 
 # What a version lists besides its messages: name, roles and description.
-LISTED_REST: dict[str, tuple[tuple[str, tuple[str, ...], str], ...]] = {}
+LISTED_REST: dict[str, tuple[tuple[str, tuple[str, ...], str], ...]] = {
+    "v2_0": (
+        ("GET /assets", (), "List assets"),
+        ("POST /assets", (), "Create an asset"),
+        ("GET /asset/<id>", (), "Get an asset"),
+        ("PATCH /asset/<id>", (), "Edit an asset"),
+        ("DELETE /asset/<id>", (), "Delete an asset and its data"),
+        ("GET /users", (), "List users"),
+        ("GET /user/<id>", (), "Get a user"),
+        ("PATCH /user/<id>", (), "Edit a user"),
+        ("PATCH /user/<id>/password-reset", (), "Reset a user's password"),
+        ("GET /charts/power", ("admin", "Prosumer"), "Get a power chart"),
+    ),
+}
 
 SERVICES = (
     Service("getService", _GET, (), "Obtain a service listing for this version", _SINCE_1_0, public=True),

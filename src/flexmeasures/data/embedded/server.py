@@ -105,12 +105,13 @@ class Server(ABC):
 
     def stop(self) -> None:
         """End it, with everything written to disk."""
-        self._stop_note.touch()
+        if self.run_folder.is_dir():  # somebody may have removed the instance folder while it was in use
+            self._stop_note.touch()
         pid = self.find()
         if pid is not None:
             self.end(pid)
         self.socket.unlink(missing_ok=True)
-        self._stop_note.unlink()
+        self._stop_note.unlink(missing_ok=True)
 
     def end(self, pid: int) -> None:
         """End one process of it.

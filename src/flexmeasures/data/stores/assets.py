@@ -17,6 +17,7 @@ __all__ = [
     "find_market_type",
     "find_markets",
     "find_weather_sensor_type",
+    "list_asset_types",
     "list_assets",
     "lock_asset",
 ]
@@ -36,12 +37,21 @@ _ASSETS = select(Asset).where(
 _ASSETS_OF_OWNER = _ASSETS.where(Asset.owner_id == bindparam("owner_id"))
 
 
-def list_assets(session: Session, owner_id: int | None = None) -> list[Asset]:
-    """List assets, the newest first; those of one owner, or all."""
+def list_assets(
+    session: Session, owner_id: int | None = None, type_names: Iterable[str] | None = None
+) -> list[Asset]:
+    """List assets, the newest first; those of one owner and of some types, or all."""
     query = select(Asset).order_by(Asset.id.desc())
     if owner_id is not None:
         query = query.where(Asset.owner_id == owner_id)
+    if type_names is not None:
+        query = query.where(Asset.asset_type_name.in_(list(type_names)))
     return list(session.scalars(query))
+
+
+def list_asset_types(session: Session) -> list[AssetType]:
+    """List all asset types by name."""
+    return list(session.scalars(select(AssetType).order_by(AssetType.name)))
 
 
 def find_assets(

@@ -23,6 +23,7 @@ __all__ = ["bin_edges", "infer_repetition", "mean_per_bin", "repeat_values"]
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
 _DAY = timedelta(days=1)
+_LAST_DAY = np.datetime64("9999-12-30", "us")
 
 
 def infer_repetition(period: timedelta, count: int, resolution: timedelta) -> int:
@@ -74,18 +75,21 @@ def bin_edges(start: datetime, end: datetime, width: timedelta, zone: str) -> In
     Args:
         start: Where the first bin starts.
         end: Where the last one ends, or a little later if the width does not divide the period.
-        width: Nominal width of a bin.
+        width: Nominal width of a bin. One much longer than the period is cut, after the end.
         zone: IANA name of the time zone whose days count.
 
     Returns:
         Shape ``(n_bins + 1,)``, UTC.
     """
     first, last = to_datetime64(start), to_datetime64(end)
+    width = min(width, ((end - start) // _DAY + 2) * _DAY)
     if width % _DAY == timedelta(0):
-        _, midnights = local_midnights(first, last + np.timedelta64(width // _DAY, "D"), zone)
+        beyond = min(last + np.timedelta64(width // _DAY, "D"), _LAST_DAY)
+        _, midnights = local_midnights(first, beyond, zone)
         if midnights[0] == first:
             edges = midnights[:: width // _DAY]
-            return edges[: np.searchsorted(edges, last) + 1]
+            edges = edges[: np.searchsorted(edges, last) + 1]
+            return edges if edges[-1] >= last else np.append(edges, last)
     count = -(-to_microseconds(from_datetime64(last) - from_datetime64(first)) // to_microseconds(width))
     return event_grid(start, width, count + 1)
 

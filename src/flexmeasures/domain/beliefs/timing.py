@@ -38,6 +38,8 @@ __all__ = [
     "parse_knowledge_rule",
 ]
 
+_MOST_DAYS = 366
+
 Durations = np.ndarray[Any, np.dtype[np.timedelta64]]
 """An array of durations, ``timedelta64[us]``."""
 
@@ -174,7 +176,7 @@ def parse_knowledge_rule(name: str, parameters: Mapping[str, Any]) -> KnowledgeR
         raise BadBeliefTiming(f"There is no knowledge horizon {name!r}. Choose one of {', '.join(builders)}.")
     try:
         return builders[name](**parameters)
-    except (TypeError, ValueError, FlexError) as error:
+    except (TypeError, ValueError, OverflowError, FlexError) as error:
         raise BadBeliefTiming(f"Knowledge horizon {name} cannot have {dict(parameters)}: {error}") from None
 
 
@@ -197,6 +199,8 @@ def _ex_ante(ex_ante_horizon: object = "PT0H") -> ExAnte:
 
 def _days_ago(x: int, y: float, z: str) -> DaysAgo:
     find_zone(z)
+    if int(x) != float(x) or not 0 <= int(x) <= _MOST_DAYS or not 0 <= float(y) <= 24:
+        raise ValueError(f"x must be a number of days up to {_MOST_DAYS}, and y an hour from 0 to 24")
     return DaysAgo(int(x), float(y), z)
 
 

@@ -35,14 +35,17 @@ class Missed:
         return abs(self.wanted - self.reached)
 
     def __str__(self) -> str:
-        """Say it in one sentence.
+        """Say it in one sentence, counting slots and boundaries.
 
         >>> print(Missed("soc target", "car", 4, 5.0, 3.0, clashes=("maximum consumption of car",)))
         soc target of car at boundary 4: wanted 5 MWh, reached 3 MWh; in its way: maximum consumption of car.
         """
-        place = "boundary" if self.unit == "MWh" else "slot"
+        return self.sentence(f"{'boundary' if self.unit == 'MWh' else 'slot'} {self.index}")
+
+    def sentence(self, when: str) -> str:
+        """Say it in one sentence, with the time as the reader knows it."""
         reason = f"; in its way: {', '.join(self.clashes)}" if self.clashes else ""
         return (
-            f"{self.limit} of {self.device} at {place} {self.index}: wanted {self.wanted:.6g} {self.unit}, "
+            f"{self.limit} of {self.device} at {when}: wanted {self.wanted:.6g} {self.unit}, "
             f"reached {self.reached:.6g} {self.unit}{reason}."
         )

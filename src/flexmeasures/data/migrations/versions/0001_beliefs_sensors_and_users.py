@@ -14,7 +14,7 @@ down_revision = None
 
 # What foreign keys would promise, a statement at a time instead of row by row.
 BELIEF_RULES = """
-create function belief_has_parents() returns trigger language plpgsql as $$
+create function belief_has_parents() returns trigger language plpgsql set search_path from current as $$
 declare
     orphans integer;
 begin
@@ -31,7 +31,7 @@ end $$;
 create trigger belief_has_parents after insert on belief
     referencing new table as new_beliefs for each statement execute function belief_has_parents();
 
-create function sensor_takes_beliefs() returns trigger language plpgsql as $$
+create function sensor_takes_beliefs() returns trigger language plpgsql set search_path from current as $$
 begin
     delete from belief where sensor_id in (select id from old_sensors);
     return null;
@@ -39,7 +39,7 @@ end $$;
 create trigger sensor_takes_beliefs after delete on sensor
     referencing old table as old_sensors for each statement execute function sensor_takes_beliefs();
 
-create function data_source_keeps_beliefs() returns trigger language plpgsql as $$
+create function data_source_keeps_beliefs() returns trigger language plpgsql set search_path from current as $$
 begin
     if exists (select 1 from belief where source_id in (select id from old_sources)) then
         raise foreign_key_violation using message = 'a data source with beliefs cannot be deleted';

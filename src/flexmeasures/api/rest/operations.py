@@ -1,0 +1,86 @@
+"""For those who run the platform: whether it answers, and when recurring tasks last ran."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+from sqlalchemy.orm import Session
+
+from flexmeasures.api.http import json_response
+from flexmeasures.api.rest.door import in_transaction, sender
+from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.time import parse_instant
+from flexmeasures.services.tasks import TaskRun, find_task_run, record_task_run
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint("flexmeasures_api_ops", __name__, url_prefix="/api/ops")
+
+USUAL_FREQUENCY = 10
+"""How often a task is expected to run, if no setting says so [minutes]."""
+
+_NEVER = "1970-01-01T00:00:00"
+
+
+@blueprint.get("/ping")
+def ping() -> Response:
+    """Say that the server answers."""
+    return json_response({"message": "ok", "status": 200})
+
+
+@blueprint.get("/getLatestTaskRun")
+@in_transaction
+def get_latest_task_run(session: Session) -> Response:
+    """Tell a monitor when a task ran last; it authenticates with the token of a setting."""
+    name = request.args.get("name", "")
+    code, reason, run = _look_up(session, name)
+    body = {
+        "status": "OK" if run is not None and run.succeeded else "ERROR",
+        "reason": reason,
+        "lastrun": _NEVER if run is None else run.at.isoformat(),
+        "frequency": current_app.config.get(f"MONITOR_FREQUENCY_{name.upper()}", USUAL_FREQUENCY),
+        "process": "FlexMeasures",
+        "server": current_app.config["FLEXMEASURES_MODE"],
+    }
+    return json_response(body, code)
+
+
+def _look_up(session: Session, name: str) -> tuple[int, str, TaskRun | None]:
+    """Find the last run of a task, an HTTP code, and a reason if it is not well."""
+    header = current_app.config["SECURITY_TOKEN_AUTHENTICATION_HEADER"]
+    given = request.headers.get(header)
+    if given is None:
+        return 401, f"Not authorized to check task status: no token in the header {header}.", None
+    expected = current_app.config["FLEXMEASURES_TASK_CHECK_AUTH_TOKEN"]
+    # Compared in constant time, so that nobody can find the token out letter by letter.
+    if not expected or not hmac.compare_digest(given.encode(), str(expected).encode()):
+        return 403, "Not authorized to check task status: the token is not the right one.", None
+    if not name:
+        return 400, "No task name given.", None
+    if "\0" in name:
+        return 404, "There is no task of such a name.", None
+    run = find_task_run(session, name)
+    if run is None:
+        return 404, f"Task {name} has no last run time.", None
+    return 200, "" if run.succeeded else f"Task {name} failed.", run
+
+
+@blueprint.post("/postLatestTaskRun")
+@in_transaction
+def post_latest_task_run(session: Session) -> Response:
+    """Note when a task ran last; for users with the role task-runner."""
+    sender("task-runner")
+    fields: dict[str, Any] = request.form.to_dict()
+    name = fields.get("name", "")
+    if not name:
+        return json_response({"status": "ERROR", "reason": "No task name given."}, 400)
+    succeeded = fields.get("status", "True").lower() == "true"
+    try:
+        at = parse_instant(fields["datetime"], "datetime") if "datetime" in fields else datetime.now(UTC)
+        record_task_run(session, TaskRun(name, at, succeeded))
+    except InvalidInput as error:
+        return json_response({"status": "ERROR", "reason": str(error)}, 400)
+    return json_response({"status": "OK"})
