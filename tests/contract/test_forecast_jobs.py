@@ -122,6 +122,20 @@ def test_a_worker_makes_the_forecasts(app, owner, cast):
         assert sources.all() == [("FlexMeasures", "forecaster", "naive")]
 
 
+def test_what_is_known_already_is_not_forecast(app, owner, cast, stored):
+    """A day-ahead price is known from noon of the day before: no forecast is dated after that."""
+    market = "ea1.2021-01.localhost:epex_da"
+    post(owner, "postPriceData", market=market, unit="EUR/MWh", prior=(START - 12 * HOUR).isoformat())
+    make_worker(app, ["forecasting"]).work(burst=True)
+    forecast = {start: h for start, h in stored(cast.market).items() if start >= START + 24 * HOUR}
+    assert forecast
+    assert min(forecast.values()) > timedelta(0)
+    # The next day is known from noon in Paris (11:00 UTC). A day before its end, only hours up to then are unknown,
+    # two days before its end each of them is.
+    day = [h for start, h in forecast.items() if start < START + 48 * HOUR]
+    assert len(day) == 11
+
+
 def test_without_data_a_forecast_fails_and_says_why(app, owner, cast):
     """A forecast that has nothing to rest on fails with its reason."""
     market = "ea1.2021-01.localhost:epex_da"

@@ -62,7 +62,7 @@ def make_forecasts(session: Session, order: ForecastOrder) -> int:
         order: What to forecast.
 
     Returns:
-        How many events were forecast.
+        How many events were forecast; those that can be known at the time of their forecast are left out.
 
     Raises:
         NotFound: If there is no such sensor any more.
@@ -78,10 +78,15 @@ def make_forecasts(session: Session, order: ForecastOrder) -> int:
     )
     measured = read_latest(session, window)
     starts = event_grid(order.start, resolution, (order.end - order.start) // resolution)
-    values = naive_forecast(measured, starts, resolution, order.horizon)
-    source = get_or_create_source(session, "FlexMeasures", "forecaster", *NAIVE)
     times = belief_times(starts, resolution, None, order.horizon)
     horizons = belief_horizons(sensor.knowledge_rule, starts, resolution, times)
+    # A price is known when its auction has cleared: a forecast dated after that would count as later knowledge.
+    unknown = horizons > np.timedelta64(0, "us")
+    starts, horizons = starts[unknown], horizons[unknown]
+    if not len(starts):
+        return 0
+    values = naive_forecast(measured, starts, resolution, order.horizon)
+    source = get_or_create_source(session, "FlexMeasures", "forecaster", *NAIVE)
     beliefs = Beliefs(starts, values, horizons, np.full(len(starts), source.id, dtype=np.int32))
     # The same forecast is made anew when a measurement on which it rests was corrected.
     insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)], overwrite=True)

@@ -145,15 +145,15 @@ def _figures(outcome: Outcome) -> tuple[object, object, object]:
         "sizing_mode": "stretch_width",
         "tools": "xpan,xwheel_zoom,reset,save",
     }
-    price = figure(title="Day-ahead price", y_axis_label="EUR/MWh", height=200, **common)
+    price = figure(title="Day-ahead price", y_axis_label="EUR/MWh", height=220, **common)
     power = figure(
         title="Power (consumption is positive)",
         y_axis_label="kW",
-        height=320,
+        height=360,
         x_range=price.x_range,
         **common,
     )
-    stock = figure(title="State of charge", y_axis_label="kWh", height=220, x_range=price.x_range, **common)
+    stock = figure(title="State of charge", y_axis_label="kWh", height=260, x_range=price.x_range, **common)
     lines = (
         (price, "Price", outcome.prices, "#444444", 1.5),
         (power, "Building", outcome.building * 1000, "#9aa5b1", 1.5),
@@ -185,6 +185,7 @@ def _figures(outcome: Outcome) -> tuple[object, object, object]:
             )
         )
         plot.add_layout(plot.legend[0], "above")
+        plot.legend.update(location="top_left", padding=0, margin=2, border_line_alpha=0)
         plot.legend.orientation = "horizontal"
         plot.legend.click_policy = "hide"
         plot.toolbar.logo = None
