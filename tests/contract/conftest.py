@@ -83,7 +83,8 @@ class Caller:
 
     def post(self, service: str, message: Any, version: str = "v2_0") -> Any:
         """Send a message to a service."""
-        return self.client.post(f"/api/{version}/{service}", json=message, headers=self.headers)
+        # Buffered, so that the response is closed, as it is by a server.
+        return self.client.post(f"/api/{version}/{service}", json=message, headers=self.headers, buffered=True)
 
 
 @pytest.fixture

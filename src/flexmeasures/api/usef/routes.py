@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import flask
+import redis
 from flask import Blueprint, Flask, Response, current_app, request
 from flask_login import current_user
 from redis.exceptions import RedisError
@@ -21,6 +23,7 @@ from flexmeasures.api.usef.views import VIEWS
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.jobs.forecasts import enqueue_forecasts
+from flexmeasures.services.make_forecasts import ForecastOrder
 from flexmeasures.services.users import has_role
 
 __all__ = ["register"]
@@ -53,8 +56,7 @@ def _make_view(version: Version, service: Service) -> Any:
     def view() -> Response:
         session = db.session
         try:
-            body = _call(version, service)
-            status = PROCESSED.http
+            return _call(version, service)
         except NotJson:
             session.rollback()
             return json_response({"description": "Not a JSON.", "status": 400}, 400)
@@ -71,7 +73,7 @@ def _make_view(version: Version, service: Service) -> Any:
     return view
 
 
-def _call(version: Version, service: Service) -> dict[str, Any]:
+def _call(version: Version, service: Service) -> Response:
     if not service.public:
         _check_sender(service)
     raw = read_body(request) if request.method == "POST" else read_query(request)
@@ -86,18 +88,18 @@ def _call(version: Version, service: Service) -> dict[str, Any]:
     )
     body = VIEWS[service.name](call, raw)
     call.session.commit()
-    _place_orders(call)
-    return {**body, **_outcome(body)}
+    response = json_response({"type": service.response_type, **body, **_outcome(body)})
+    if call.orders:
+        # What was sent is stored. The client need not wait until forecasts of it are ordered.
+        response.call_on_close(partial(_place_orders, call.redis, call.orders))
+    return response
 
 
-def _place_orders(call: Call) -> None:
-    """Have forecasts made of what is stored now; the request is done, whether that works or not."""
-    if not call.orders:
-        return
+def _place_orders(connection: redis.Redis, orders: Sequence[ForecastOrder]) -> None:
     try:
-        enqueue_forecasts(call.redis, call.orders)
+        enqueue_forecasts(connection, orders)
     except RedisError as error:
-        log.warning("%d forecasts could not be ordered: %s", len(call.orders), error)
+        log.warning("%d forecasts could not be ordered: %s", len(orders), error)
 
 
 def _outcome(body: Mapping[str, Any]) -> dict[str, Any]:
