@@ -1,0 +1,314 @@
+"""The clients: one for each pair of roles, in a synchronous and an asyncio form.
+
+::
+
+    client = ShapeshifterAgrDsoClient("agr.example.com", private_key, "dso.example.com",
+                                      "https://dso.example.com/shapeshifter/api/v3/message", public_key)
+    response = client.send_flex_offer(offer)
+
+Every client keeps one connection open; close it with ``close()`` or use it in a ``with`` block (``async with`` and
+``await aclose()`` for the asyncio form). Sending once is all that a client does: what must arrive belongs into an
+`shapeshifter_uftp.outbox.Outbox`, which retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from shapeshifter_uftp import conversations
+from shapeshifter_uftp.addresses import AddressBook, Participant
+from shapeshifter_uftp.discovery import DnsAddressBook
+from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
+from shapeshifter_uftp.exchange import Exchange, HttpRequest, Identity, complete, seal_for_post
+from shapeshifter_uftp.uftp.enumerations import UsefRole
+from shapeshifter_uftp.uftp.payload import DEFAULT_VERSION, PayloadMessage, PayloadMessageResponse
+
+if TYPE_CHECKING:
+    import httpx
+
+    from shapeshifter_uftp.oauth import OAuthClient
+
+__all__ = [
+    "AsyncShapeshifterAgrCroClient", "AsyncShapeshifterAgrDsoClient", "AsyncShapeshifterCroAgrClient",
+    "AsyncShapeshifterCroDsoClient", "AsyncShapeshifterDsoAgrClient", "AsyncShapeshifterDsoCroClient", "Recorder",
+    "ShapeshifterAgrCroClient", "ShapeshifterAgrDsoClient", "ShapeshifterCroAgrClient", "ShapeshifterCroDsoClient",
+    "ShapeshifterDsoAgrClient", "ShapeshifterDsoCroClient", "TransportOptions",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """How to reach partners.
+
+    Attributes:
+        timeout: Longest wait for connecting, and for each read and write [s].
+        tls: TLS settings: authorities to trust, client certificate. None: those of the system, no certificate.
+        proxy: URL of an HTTP proxy.
+        connections: Most connections kept open at once.
+        allow_empty: Send lists empty that the schema does not want empty, see `message_to_xml`.
+    """
+
+    timeout: float = 30.0
+    tls: ssl.SSLContext | None = None
+    proxy: str | None = None
+    connections: int = 8
+    allow_empty: bool = False
+
+    def http_arguments(self) -> dict[str, Any]:
+        """Give the arguments of an ``httpx.Client``."""
+        import httpx  # noqa: PLC0415  loaded only when something is sent: it is most of our start
+
+        return {
+            "timeout": self.timeout,
+            "verify": self.tls if self.tls is not None else True,
+            "proxy": self.proxy,
+            "follow_redirects": False,  # `Exchange` follows them, and keeps the POST
+            "limits": httpx.Limits(
+                max_connections=self.connections, max_keepalive_connections=self.connections
+            ),
+            "headers": {"User-Agent": "shapeshifter-uftp"},
+        }
+
+
+class Recorder(Protocol):
+    """Keeps what a client sends."""
+
+    def sending(self, message: PayloadMessage, content: bytes, recipient_role: UsefRole) -> None:
+        """Take note of a message that is about to be posted."""
+        ...
+
+
+class _Client:
+    """What both forms share: who we are, whom we talk to, and how that is found out.
+
+    Args:
+        sender_domain: Our domain.
+        signing_key: Our private key, base64: 64 bytes, or the 32-byte seed.
+        recipient_domain: The partner's domain.
+        recipient_endpoint: URL to post to; None: look it up.
+        recipient_signing_key: The partner's public key(s); None: look it up when needed.
+        oauth_client: Gives the bearer token, where the endpoint wants one.
+        version: The version of UFTP that the partner speaks: messages are written in it.
+        address_book: Where to look up what was not given; None: DNS.
+        options: How to reach the partner.
+        recorder: Told of everything that is sent, before it is sent: the journal of a service.
+        http: An ``httpx.Client`` (or ``AsyncClient``) to use instead of one of our own; it is not closed by us.
+    """
+
+    sender_role: ClassVar[UsefRole]
+    recipient_role: ClassVar[UsefRole]
+
+    def __init__(  # noqa: PLR0913  the order of the first seven is promised; what is newer comes by keyword
+        self,
+        sender_domain: str,
+        signing_key: str,
+        recipient_domain: str,
+        recipient_endpoint: str | None = None,
+        recipient_signing_key: str | None = None,
+        oauth_client: OAuthClient | None = None,
+        version: str = DEFAULT_VERSION,
+        *,
+        address_book: AddressBook | None = None,
+        options: TransportOptions | None = None,
+        http: Any = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.sender_domain, self.recipient_domain, self.version = sender_domain, recipient_domain, version
+        self.recipient_endpoint, self.recipient_signing_key = recipient_endpoint, recipient_signing_key
+        self.oauth_client = oauth_client
+        self.options = options or TransportOptions()
+        self._identity = Identity(sender_domain, self.sender_role, signing_key)
+        self._address_book = address_book or DnsAddressBook()
+        self._given_http: Any = http
+        self._recorder = recorder
+        self._own_http: Any = None
+
+    def __repr__(self) -> str:
+        """Show the partners, not the key."""
+        return f"{type(self).__name__}({self.sender_domain!r}, ..., {self.recipient_domain!r})"
+
+    def _partner(self) -> Participant:
+        """Find endpoint and key; the key is not needed to send, so not finding it is no failure."""
+        endpoint, key = self.recipient_endpoint, self.recipient_signing_key
+        if endpoint is None:
+            found = self._address_book.find(self.recipient_domain, self.recipient_role)
+            endpoint, key = found.endpoint, key or found.public_key
+            if self.oauth_client is None:
+                self.oauth_client = found.oauth_client
+            if endpoint is None:
+                raise ServiceDiscoveryException(
+                    f"No endpoint of {self.recipient_role} {self.recipient_domain} is known"
+                )
+        return Participant(self.recipient_domain, self.recipient_role, key, endpoint, self.oauth_client)
+
+    def prepare(self, message: PayloadMessage) -> PayloadMessage:
+        """Give the message as it would be sent: a copy with all metadata, in the partner's version."""
+        return complete(message, self.sender_domain, self.recipient_domain, self.version)
+
+    def _exchange(self, message: PayloadMessage) -> Exchange:
+        """Seal a message and find its way; may wait for an address book and an authorisation server."""
+        prepared = self.prepare(message)
+        content = seal_for_post(prepared, self._identity, allow_empty=self.options.allow_empty)
+        partner = self._partner()
+        if self._recorder:
+            # Before it is sent: the answer may come back sooner than the post returns.
+            self._recorder.sending(prepared, content, self.recipient_role)
+        authorization: dict[str, str] = {}
+        if partner.oauth_client:
+            with partner.oauth_client.ensure_authenticated() as oauth:
+                authorization = oauth.auth_header
+        return Exchange(prepared, content, partner.endpoint or "", authorization, partner.public_key)
+
+
+def _no_answer(request: HttpRequest, error: Exception) -> TransportError:
+    return ClientTransportException(f"{request.url} did not answer: {error!r}")
+
+
+class SyncClient(_Client):
+    """A client whose methods wait for the answer; threads may share it."""
+
+    @property
+    def http(self) -> httpx.Client:
+        """The HTTP client, made at first use."""
+        if self._given_http is None and self._own_http is None:
+            import httpx  # noqa: PLC0415  loaded only when something is sent
+
+            self._own_http = httpx.Client(**self.options.http_arguments())
+        http: httpx.Client = self._given_http or self._own_http
+        return http
+
+    def _send(self, message: PayloadMessage) -> PayloadMessageResponse:
+        import httpx  # noqa: PLC0415  loaded only when something is sent
+
+        exchange = self._exchange(message)
+        while exchange.request is not None:
+            request = exchange.request
+            try:
+                answer = self.http.post(request.url, content=request.content, headers=request.headers)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise _no_answer(request, error) from error
+            exchange.receive(answer.status_code, answer.headers, answer.content)
+        return exchange.outcome()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._own_http is not None:
+            self._own_http.close()
+            self._own_http = None
+
+    def __enter__(self) -> Self:
+        """Start a block at whose end the connections are closed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+
+class AsyncClient(_Client):
+    """A client whose methods are awaited; for one event loop."""
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The HTTP client, made at first use."""
+        if self._given_http is None and self._own_http is None:
+            import httpx  # noqa: PLC0415  loaded only when something is sent
+
+            self._own_http = httpx.AsyncClient(**self.options.http_arguments())
+        http: httpx.AsyncClient = self._given_http or self._own_http
+        return http
+
+    async def _send(self, message: PayloadMessage) -> PayloadMessageResponse:
+        import httpx  # noqa: PLC0415  loaded only when something is sent
+
+        # With the endpoint given nothing waits, and a thread would only cost time.
+        waits = self.recipient_endpoint is None or self.oauth_client is not None
+        exchange = await asyncio.to_thread(self._exchange, message) if waits else self._exchange(message)
+        while exchange.request is not None:
+            request = exchange.request
+            try:
+                answer = await self.http.post(request.url, content=request.content, headers=request.headers)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise _no_answer(request, error) from error
+            exchange.receive(answer.status_code, answer.headers, answer.content)
+        return exchange.outcome()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._own_http is not None:
+            await self._own_http.aclose()
+            self._own_http = None
+
+    async def __aenter__(self) -> Self:
+        """Start a block at whose end the connections are closed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.aclose()
+
+
+_Now = PayloadMessageResponse
+_Later = Awaitable[PayloadMessageResponse]
+
+
+class ShapeshifterAgrCroClient(SyncClient, conversations.AgrToCro[_Now]):
+    """Lets an aggregator talk to the common reference operator."""
+
+
+class ShapeshifterAgrDsoClient(SyncClient, conversations.AgrToDso[_Now]):
+    """Lets an aggregator talk to a grid operator."""
+
+
+class ShapeshifterCroAgrClient(SyncClient, conversations.CroToAgr[_Now]):
+    """Lets the common reference operator talk to an aggregator."""
+
+
+class ShapeshifterCroDsoClient(SyncClient, conversations.CroToDso[_Now]):
+    """Lets the common reference operator talk to a grid operator."""
+
+
+class ShapeshifterDsoAgrClient(SyncClient, conversations.DsoToAgr[_Now]):
+    """Lets a grid operator talk to an aggregator."""
+
+
+class ShapeshifterDsoCroClient(SyncClient, conversations.DsoToCro[_Now]):
+    """Lets a grid operator talk to the common reference operator."""
+
+
+class AsyncShapeshifterAgrCroClient(AsyncClient, conversations.AgrToCro[_Later]):
+    """Lets an aggregator talk to the common reference operator, in asyncio."""
+
+
+class AsyncShapeshifterAgrDsoClient(AsyncClient, conversations.AgrToDso[_Later]):
+    """Lets an aggregator talk to a grid operator, in asyncio."""
+
+
+class AsyncShapeshifterCroAgrClient(AsyncClient, conversations.CroToAgr[_Later]):
+    """Lets the common reference operator talk to an aggregator, in asyncio."""
+
+
+class AsyncShapeshifterCroDsoClient(AsyncClient, conversations.CroToDso[_Later]):
+    """Lets the common reference operator talk to a grid operator, in asyncio."""
+
+
+class AsyncShapeshifterDsoAgrClient(AsyncClient, conversations.DsoToAgr[_Later]):
+    """Lets a grid operator talk to an aggregator, in asyncio."""
+
+
+class AsyncShapeshifterDsoCroClient(AsyncClient, conversations.DsoToCro[_Later]):
+    """Lets a grid operator talk to the common reference operator, in asyncio."""
+
+
+CLIENTS: dict[tuple[UsefRole, UsefRole], type[SyncClient]] = {
+    (cls.sender_role, cls.recipient_role): cls
+    for cls in (
+        ShapeshifterAgrCroClient, ShapeshifterAgrDsoClient, ShapeshifterCroAgrClient, ShapeshifterCroDsoClient,
+        ShapeshifterDsoAgrClient, ShapeshifterDsoCroClient,
+    )
+}  # fmt: skip
+"""(sender's role, recipient's role) to the synchronous client."""

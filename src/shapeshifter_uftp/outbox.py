@@ -1,0 +1,232 @@
+"""The outbox: what must arrive is kept, sent in order, and sent again until it arrives or is no longer worth while.
+
+Every retry posts the *same bytes*. Temporary failures (no answer, 5xx, 404, 419, 429, ...) are retried with growing,
+jittered pauses, and not before the partner's ``Retry-After``; permanent ones end the message and are reported. Each
+partner has its own lane: a dead one delays nobody else. Source: UFTP specification 3.1.0, "Transport".
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shapeshifter_uftp.addresses import AddressBook
+from shapeshifter_uftp.client import TransportOptions
+from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
+from shapeshifter_uftp.exchange import Exchange
+from shapeshifter_uftp.lanes import Lanes
+from shapeshifter_uftp.references import main_reference
+from shapeshifter_uftp.store import Direction, Entry, Journal, State
+from shapeshifter_uftp.uftp.enumerations import UsefRole
+from shapeshifter_uftp.uftp.payload import PayloadMessage
+
+__all__ = ["Outbox", "RetryPolicy"]
+
+_log = logging.getLogger("shapeshifter_uftp.outbox")
+_OUTCOME_UNKNOWN = "no clean answer"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When to try again.
+
+    Attributes:
+        first_pause: Pause after the first failure [s].
+        growth: Factor from one pause to the next.
+        longest_pause: Cap of the pause [s].
+        jitter: Random part of a pause, 0 to 1: partners that failed together do not return together.
+        give_up_after: How long to try [s]; the standard asks for an hour at least.
+    """
+
+    first_pause: float = 1.0
+    growth: float = 2.0
+    longest_pause: float = 300.0
+    jitter: float = 0.2
+    give_up_after: float = 2 * 3600.0
+
+    def pause(self, attempts: int, chance: float) -> float:
+        """Give the pause [s] after a number of failed attempts; ``chance`` is a random number from 0 to 1.
+
+        >>> policy = RetryPolicy(jitter=0.0)
+        >>> [policy.pause(n, 0.5) for n in (1, 2, 3, 20)]
+        [1.0, 2.0, 4.0, 300.0]
+        """
+        pause = min(self.longest_pause, self.first_pause * self.growth ** min(attempts - 1, 60))
+        return pause * (1 + self.jitter * (2 * chance - 1))
+
+
+def retry_after(value: str | None, now: float) -> float:
+    """Read ``Retry-After`` [s from now]: a number of seconds or an HTTP date; 0 when absent or no sense."""
+    if not value:
+        return 0.0
+    if value.strip().isdigit():
+        return float(min(int(value.strip()[:9]), 86_400))
+    try:
+        return min(max(email.utils.parsedate_to_datetime(value).timestamp() - now, 0.0), 86_400.0)
+    except (ValueError, TypeError):
+        return 0.0
+
+
+class Outbox:
+    """Delivers the outgoing messages of a journal.
+
+    Args:
+        journal: Where they are kept.
+        address_book: Where endpoints are found.
+        policy: When to try again.
+        options: How to reach partners.
+        on_failure: Told of every message that is given up: the entry and why.
+        clock: Seconds since 1970; for tests.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        address_book: AddressBook,
+        *,
+        policy: RetryPolicy | None = None,
+        options: TransportOptions | None = None,
+        on_failure: Callable[[Entry, TransportError], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal, self._address_book, self._clock = journal, address_book, clock
+        self._policy, self._options = policy or RetryPolicy(), options or TransportOptions()
+        self._on_failure = on_failure
+        self._http: Any = None
+        self._lock = threading.Lock()
+        self._lanes = Lanes("uftp-outbox", journal, Direction.OUT, self._deliver, clock)
+
+    def start(self) -> None:
+        """Start delivering in the background, beginning with what an earlier process left."""
+        self._lanes.start()
+
+    def _client(self) -> Any:
+        import httpx  # noqa: PLC0415  loaded only when something is sent
+
+        with self._lock:
+            if self._http is None:
+                self._http = httpx.Client(**self._options.http_arguments())
+            return self._http
+
+    def stop(self) -> None:
+        """Stop delivering; what is left waits for the next start."""
+        self._lanes.stop()
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def _deliver(self, entry: Entry) -> bool:
+        """Try to deliver one message; True when the lane may go on to the next."""
+        now = self._clock()
+        if entry.expires_at is not None and now >= entry.expires_at:
+            return self._give_up(
+                entry, State.EXPIRED, ClientTransportException(entry.reason or "expired unsent")
+            )
+        try:
+            self._post(entry)
+        except TransportError as error:
+            return self._failed(entry, error, now)
+        self._journal.mark(entry, State.DONE, status=200)
+        return True
+
+    def _post(self, entry: Entry) -> None:
+        import httpx  # noqa: PLC0415  loaded only when something is sent
+
+        partner = self._address_book.find(
+            entry.partner_domain, entry.partner_role, refresh=entry.attempts > 2
+        )
+        if not partner.endpoint:
+            raise ServiceDiscoveryException(
+                f"{entry.partner_role} {entry.partner_domain} has no known endpoint"
+            )
+        authorization: Mapping[str, str] = {}
+        if partner.oauth_client:
+            with partner.oauth_client.ensure_authenticated() as oauth:
+                authorization = oauth.auth_header
+        sent = PayloadMessage(message_id=entry.message_id, conversation_id=entry.conversation_id)
+        exchange = Exchange(sent, entry.envelope, partner.endpoint, authorization, partner.public_key)
+        http = self._client()
+        while exchange.request is not None:
+            request = exchange.request
+            try:
+                answer = http.post(request.url, content=request.content, headers=request.headers)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise ClientTransportException(f"{_OUTCOME_UNKNOWN} from {request.url}: {error!r}") from error
+            try:
+                exchange.receive(answer.status_code, answer.headers, answer.content)
+            except ClientTransportException as error:
+                error.response = answer
+                raise
+
+    def _failed(self, entry: Entry, error: TransportError, now: float) -> bool:
+        if _means_delivered(entry, error):
+            _log.info("%s %s had arrived before", entry.message_type, entry.message_id)
+            self._journal.mark(entry, State.DONE, status=error.http_status)
+            return True
+        attempts = entry.attempts + 1
+        if not (error.temporary or isinstance(error, ServiceDiscoveryException)):
+            return self._give_up(entry, State.FAILED, error)
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        wanted = retry_after(headers.get("retry-after"), now)
+        pause = max(self._policy.pause(attempts, random.random()), wanted)  # noqa: S311  no secret
+        if now + pause > entry.at + self._policy.give_up_after:
+            return self._give_up(entry, State.FAILED, error)
+        _log.warning("%s %s waits %.1f s: %s", entry.message_type, entry.message_id, pause, error)
+        self._journal.postpone(entry, now + pause, status=error.http_status, reason=str(error)[:500])
+        return False
+
+    def _give_up(self, entry: Entry, state: State, error: TransportError) -> bool:
+        _log.error("%s %s is given up: %s", entry.message_type, entry.message_id, error)
+        self._journal.mark(entry, state, status=error.http_status, reason=str(error)[:500])
+        if self._on_failure:
+            self._on_failure(entry, error)
+        return True
+
+
+def _means_delivered(entry: Entry, error: TransportError) -> bool:
+    """Tell whether a refusal means that an earlier attempt arrived.
+
+    Some receivers answer a repeated MessageID with 400 and "Duplicate message". When an attempt before this one ended
+    without a clean answer, it was that one which arrived.
+    """
+    earlier_unclear = entry.attempts > 0 and (entry.reason or "").startswith(_OUTCOME_UNKNOWN)
+    return earlier_unclear and error.http_status == 400 and "duplicate" in str(error).lower()
+
+
+def topic_of(message: PayloadMessage) -> str | None:
+    """Give the mark by which messages about one place and day are found: congestion point or meter, and period."""
+    place = getattr(message, "congestion_point", None) or getattr(message, "ean", None)
+    period = getattr(message, "period", None)
+    return f"{place}|{period}" if isinstance(place, str) and period else None
+
+
+def outgoing_entry(
+    owner: str,
+    message: PayloadMessage,
+    envelope: bytes,
+    partner_role: UsefRole,
+    now: float,
+    expires_at: float | None,
+) -> Entry:
+    """Make the journal entry of a complete, sealed message."""
+    return Entry(
+        owner=owner,
+        direction=Direction.OUT,
+        partner_domain=message.recipient_domain or "",
+        partner_role=partner_role,
+        message_type=type(message).wire_name,
+        message_id=(message.message_id or "").lower(),
+        conversation_id=(message.conversation_id or "").lower(),
+        reference_id=(main_reference(message) or "").lower() or None,
+        topic=topic_of(message),
+        revision=getattr(message, "revision", None),
+        envelope=envelope,
+        at=now,
+        expires_at=expires_at,
+    )

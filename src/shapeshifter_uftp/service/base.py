@@ -1,0 +1,262 @@
+"""What the services of all roles share: receiving, handling, sending, and running as a server."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from shapeshifter_uftp.addresses import AddressBook, FunctionAddressBook
+from shapeshifter_uftp.client import (
+    CLIENTS,
+    ShapeshifterAgrCroClient,
+    ShapeshifterAgrDsoClient,
+    ShapeshifterCroAgrClient,
+    ShapeshifterCroDsoClient,
+    ShapeshifterDsoAgrClient,
+    ShapeshifterDsoCroClient,
+    SyncClient,
+    TransportOptions,
+)
+from shapeshifter_uftp.discovery import DnsAddressBook
+from shapeshifter_uftp.exceptions import TransportError
+from shapeshifter_uftp.exchange import Identity, complete
+from shapeshifter_uftp.oauth import OAuthClient
+from shapeshifter_uftp.outbox import Outbox, RetryPolicy
+from shapeshifter_uftp.references import make_response
+from shapeshifter_uftp.rules import Market, RuleSet
+from shapeshifter_uftp.service.core import Answer, Limits, Receiver
+from shapeshifter_uftp.service.desk import ANSWER_LATER, JournalRecorder, MessageDesk
+from shapeshifter_uftp.service.faces import AsgiFace, WsgiFace
+from shapeshifter_uftp.service.server import HttpServer
+from shapeshifter_uftp.store import Entry, Journal, open_database
+from shapeshifter_uftp.uftp import (
+    DEFAULT_VERSION,
+    PayloadMessage,
+    TestMessage,
+    TestMessageResponse,
+    UsefRole,
+)
+
+__all__ = ["ANSWER_LATER", "ShapeshifterService"]
+
+Lookup = Callable[[str, UsefRole], Any]
+DEFAULT_PATH = "/shapeshifter/api/v3/message"
+
+
+def default_journal_path(domain: str, role: UsefRole) -> Path:
+    """Give the file in which a service keeps its messages, when it is not told another.
+
+    ``SHAPESHIFTER_UFTP_STATE`` names the folder; without it, ``~/.local/state/shapeshifter_uftp``.
+    """
+    folder = (
+        os.environ.get("SHAPESHIFTER_UFTP_STATE") or Path.home() / ".local" / "state" / "shapeshifter_uftp"
+    )
+    return Path(folder) / f"{re.sub('[^a-z0-9.-]', '_', domain.lower())}.{role.lower()}.sqlite3"
+
+
+class ShapeshifterService:
+    """Receives, keeps, checks and answers messages. Use the class of your role, and override its hooks.
+
+    Args:
+        sender_domain: Our domain.
+        signing_key: Our private key, base64.
+        key_lookup_function: ``(domain, role)`` to a public key; None: the address book.
+        endpoint_lookup_function: ``(domain, role)`` to an endpoint; None: the address book.
+        oauth_lookup_function: ``(domain, role)`` to an `OAuthClient`, or None; None: the address book.
+        host: Address to listen on.
+        port: Port to listen on; 0 chooses a free one, see `port` once running.
+        path: Path of the endpoint.
+        version: The version of UFTP that we start conversations in; answers are in the version of the request.
+        address_book: Finds participants; None: DNS.
+        market: What the market agreed on.
+        rules: The rules that apply.
+        journal: Where messages are kept: a path, an SQLAlchemy URL, or ``memory``; None: `default_journal_path`.
+        limits: What is put up with.
+        retry: When sending is tried again.
+        options: How to reach partners, and TLS settings for that.
+        tls: TLS settings with our certificate; None: plain HTTP, for loopback or behind a proxy.
+        clock: Seconds since 1970; for tests.
+    """
+
+    sender_role: ClassVar[UsefRole]
+
+    def __init__(  # noqa: PLR0913, PLR0917  the order of the first nine is promised; what is newer comes by keyword
+        self,
+        sender_domain: str,
+        signing_key: str,
+        key_lookup_function: Lookup | None = None,
+        endpoint_lookup_function: Lookup | None = None,
+        oauth_lookup_function: Callable[[str, UsefRole], OAuthClient | None] | None = None,
+        host: str = "0.0.0.0",  # noqa: S104  a service that partners cannot reach is none
+        port: int = 8080,
+        path: str = DEFAULT_PATH,
+        version: str = DEFAULT_VERSION,
+        *,
+        address_book: AddressBook | None = None,
+        market: Market | None = None,
+        rules: RuleSet | None = None,
+        journal: str | Path | None = None,
+        limits: Limits | None = None,
+        retry: RetryPolicy | None = None,
+        options: TransportOptions | None = None,
+        tls: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.sender_domain, self.version, self.clock = sender_domain, version, clock
+        self.identity = Identity(sender_domain, self.sender_role, signing_key)
+        self.market, self.rules = market or Market(), rules or RuleSet()
+        self.host, self.path, self._port, self._tls = host, path, port, tls
+        self.address_book = FunctionAddressBook(
+            key_lookup_function,
+            endpoint_lookup_function,
+            oauth_lookup_function,
+            address_book or DnsAddressBook(),
+        )
+        where = journal if journal is not None else default_journal_path(sender_domain, self.sender_role)
+        self.journal = Journal(open_database(where), f"{sender_domain} {self.sender_role}")
+        self._options = options or TransportOptions()
+        self.outbox = Outbox(
+            self.journal, self.address_book, policy=retry, options=self._options,
+            on_failure=self.process_transport_failure, clock=clock,
+        )  # fmt: skip
+        self.desk = MessageDesk(self)
+        self.receiver = Receiver(self.journal, self.address_book, self.desk, limits, clock)
+        self.wsgi, self.asgi = WsgiFace(self.receiver, path), AsgiFace(self.receiver, path)
+        self._server: HttpServer | None = None
+        self._clients: dict[tuple[str, UsefRole, str], SyncClient] = {}
+
+    @property
+    def app(self) -> AsgiFace:
+        """The ASGI application, for uvicorn and its like; start the workers with `start_workers`."""
+        return self.asgi
+
+    @property
+    def port(self) -> int:
+        """The port that we listen on."""
+        return self._server.port if self._server else self._port
+
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Take one HTTP request: see `Receiver.receive`."""
+        return self.receiver.receive(body, headers)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def send(self, message: PayloadMessage, recipient_role: UsefRole | None = None) -> PayloadMessage:
+        """Put a message into the outbox, which delivers it even after a crash; give it as it will be sent.
+
+        Args:
+            message: The message; it names its recipient.
+            recipient_role: Needed for a TestMessage only.
+
+        Raises:
+            InvalidValue: The message is not as the standard says.
+        """
+        prepared = complete(message, self.sender_domain, message.recipient_domain or "", message.version)
+        self.journal.add_outgoing([self.desk.outgoing(prepared, recipient_role)])
+        return prepared
+
+    def _client(self, domain: str, role: UsefRole, version: str) -> Any:
+        key = (domain, role, version)
+        if key not in self._clients:
+            self._clients[key] = CLIENTS[self.sender_role, role](
+                self.sender_domain, self.identity.signing_key, domain, version=version,
+                address_book=self.address_book, options=self._options, recorder=JournalRecorder(self),
+            )  # fmt: skip
+        return self._clients[key]
+
+    def agr_client(
+        self, domain: str, version: str = DEFAULT_VERSION
+    ) -> ShapeshifterDsoAgrClient | ShapeshifterCroAgrClient:
+        """Give the client for an aggregator."""
+        client: ShapeshifterDsoAgrClient | ShapeshifterCroAgrClient = self._client(
+            domain, UsefRole.AGR, version
+        )
+        return client
+
+    def dso_client(
+        self, domain: str, version: str = DEFAULT_VERSION
+    ) -> ShapeshifterAgrDsoClient | ShapeshifterCroDsoClient:
+        """Give the client for a grid operator."""
+        client: ShapeshifterAgrDsoClient | ShapeshifterCroDsoClient = self._client(
+            domain, UsefRole.DSO, version
+        )
+        return client
+
+    def cro_client(
+        self, domain: str, version: str = DEFAULT_VERSION
+    ) -> ShapeshifterAgrCroClient | ShapeshifterDsoCroClient:
+        """Give the client for a common reference operator."""
+        client: ShapeshifterAgrCroClient | ShapeshifterDsoCroClient = self._client(
+            domain, UsefRole.CRO, version
+        )
+        return client
+
+    # --- hooks -------------------------------------------------------------------------------------------------------
+
+    def default_answer(self, message: PayloadMessage) -> PayloadMessage:
+        """Make the answer to a request that keeps all rules and whose hook says nothing: accepted."""
+        return make_response(message)
+
+    def process_test_message(self, message: TestMessage, sender_role: UsefRole) -> Any:
+        """Decide what to do with a connectivity test; by default it is answered."""
+        return None
+
+    def process_test_message_response(self, message: TestMessageResponse) -> None:
+        """Take note of the answer to a connectivity test of ours."""
+
+    def process_transport_failure(self, entry: Entry, error: TransportError) -> None:
+        """Take note that a message of ours could not be delivered, and is given up."""
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def start_workers(self) -> None:
+        """Start handling and delivering in the background; for those who bring their own server."""
+        self.outbox.start()
+        self.desk.start()
+
+    def run_in_thread(self) -> Self:
+        """Start listening, handling and delivering in the background; return when the port is open."""
+        if self._server is None:
+            self._server = HttpServer(self.receiver, self.host, self._port, self.path, self._tls)
+            self._server.start()
+            self.start_workers()
+        return self
+
+    def run(self) -> None:
+        """Start, and stay until `stop` is called or the process is told to end."""
+        self.run_in_thread()
+        try:
+            while self._server is not None:
+                self._server.wait(0.5)
+        except KeyboardInterrupt:
+            self.stop()
+
+    def stop(self) -> None:
+        """Stop listening, finish what is in hand, and leave the rest to the next start."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            self._port = server.port
+            server.stop()
+        self.desk.stop()
+        self.outbox.stop()
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def close(self) -> None:
+        """Stop for good, and close the journal."""
+        self.stop()
+        self.journal.close()
+
+    def __enter__(self) -> Self:
+        """Start in the background."""
+        return self.run_in_thread()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()

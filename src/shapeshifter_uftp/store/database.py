@@ -1,0 +1,216 @@
+"""One seam to SQL databases: the SQLite of the standard library, or whatever SQLAlchemy reaches.
+
+Statements use ``:name`` parameters, which both understand. SQLAlchemy is loaded only when a URL needs it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["Database", "DuplicateRow", "Run", "open_database"]
+
+Rows = list[Mapping[str, Any]]
+
+
+class DuplicateRow(Exception):
+    """A row with the same key exists."""
+
+
+class Run(Protocol):
+    """Runs one statement in a transaction and gives its rows."""
+
+    def __call__(self, statement: str, /, **values: Any) -> Rows:
+        """Run the statement."""
+        ...
+
+
+class Database(Protocol):
+    """A database with transactions."""
+
+    dialect: str
+
+    def read(self, statement: str, /, **values: Any) -> Rows:
+        """Run one statement that changes nothing."""
+        ...
+
+    def add(self, statement: str, values: Mapping[str, Any]) -> bool:
+        """Run one INSERT, lasting; False when a row with its key exists."""
+        ...
+
+    def transaction(self, *, lasting: bool = True) -> AbstractContextManager[Run]:
+        """Run a block in one transaction: all of it is kept, or nothing.
+
+        Args:
+            lasting: Whether it must survive a loss of power too. Without it, it survives the death of the process, and
+                a loss of power only when a later lasting transaction has been kept.
+
+        Raises:
+            DuplicateRow: A key existed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class _Insert:
+    """A row that waits to be committed, and what became of it."""
+
+    __slots__ = ("added", "error", "statement", "values")
+
+    def __init__(self, statement: str, values: Mapping[str, Any]) -> None:
+        self.statement, self.values = statement.replace("INSERT", "INSERT OR IGNORE", 1), values
+        self.added: bool | None = None
+        self.error: sqlite3.Error | None = None
+
+
+class _Sqlite:
+    """SQLite with one writing connection, which threads take in turn.
+
+    Rows that threads add at the same time are committed together: waiting for the disk is most of the work.
+    With the write-ahead log every commit survives ``kill -9``, and with ``synchronous=FULL`` a loss of power.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256
+        )
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.execute("PRAGMA wal_autocheckpoint=4000")
+        self._lasting = True
+        self._queue: list[_Insert] = []
+        self._queue_lock = threading.Lock()
+
+    def read(self, statement: str, /, **values: Any) -> Rows:
+        with self._lock:
+            return list(self._connection.execute(statement, values))
+
+    @contextmanager
+    def transaction(self, *, lasting: bool = True) -> Iterator[Run]:
+        with self._lock:
+            self._sync(lasting=lasting)
+            execute = self._connection.execute
+
+            def run(statement: str, /, **values: Any) -> Rows:
+                cursor = execute(statement, values)
+                return cursor.fetchall() if cursor.description else []
+
+            execute("BEGIN IMMEDIATE")
+            try:
+                yield run
+            except sqlite3.IntegrityError as error:
+                execute("ROLLBACK")
+                raise DuplicateRow(str(error)) from error
+            except BaseException:
+                execute("ROLLBACK")
+                raise
+            execute("COMMIT")
+
+    def add(self, statement: str, values: Mapping[str, Any]) -> bool:
+        job = _Insert(statement, values)
+        with self._queue_lock:
+            self._queue.append(job)
+        # Whoever comes first commits for all who have queued up meanwhile.
+        with self._lock:
+            if job.added is None and job.error is None:
+                self._add_all()
+        if job.error is not None:
+            raise job.error
+        return bool(job.added)
+
+    def _add_all(self) -> None:
+        with self._queue_lock:
+            jobs, self._queue = self._queue, []
+        execute = self._connection.execute
+        added = []
+        try:
+            self._sync(lasting=True)
+            execute("BEGIN IMMEDIATE")
+            added = [execute(job.statement, job.values).rowcount == 1 for job in jobs]
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            for job in jobs:
+                job.error = error
+            return
+        for job, is_new in zip(jobs, added, strict=True):
+            job.added = is_new
+
+    def _sync(self, *, lasting: bool) -> None:
+        if lasting is not self._lasting:
+            self._lasting = lasting
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+class _Sqlalchemy:
+    """Any database that SQLAlchemy reaches."""
+
+    def __init__(self, url: str) -> None:
+        import sqlalchemy  # noqa: PLC0415  loaded only when a URL asks for it
+
+        self._sqlalchemy = sqlalchemy
+        self._engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
+        self.dialect = self._engine.dialect.name
+
+    def read(self, statement: str, /, **values: Any) -> Rows:
+        with self._engine.connect() as connection:
+            rows = connection.execute(self._sqlalchemy.text(statement), values).mappings()
+            return [dict(row) for row in rows]
+
+    @contextmanager
+    def transaction(self, *, lasting: bool = True) -> Iterator[Run]:
+        text = self._sqlalchemy.text
+        try:
+            with self._engine.begin() as connection:
+
+                def run(statement: str, /, **values: Any) -> Rows:
+                    outcome = connection.execute(text(statement), values)
+                    return [dict(row) for row in outcome.mappings()] if outcome.returns_rows else []
+
+                yield run
+        except self._sqlalchemy.exc.IntegrityError as error:
+            raise DuplicateRow(str(error)) from error
+
+    def add(self, statement: str, values: Mapping[str, Any]) -> bool:
+        try:
+            with self.transaction() as run:
+                run(statement, **values)
+        except DuplicateRow:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_database(url: str | Path) -> Database:
+    """Open a database.
+
+    Args:
+        url: ``memory`` (kept nowhere), a path or ``sqlite:///path`` (made when absent), or any SQLAlchemy URL.
+    """
+    text = str(url)
+    if text == "memory":
+        return _Sqlite(":memory:")
+    if text.startswith("sqlite:///"):
+        text = text.removeprefix("sqlite:///")
+    elif "://" in text:
+        return _Sqlalchemy(text)
+    Path(text).parent.mkdir(parents=True, exist_ok=True)
+    return _Sqlite(text)

@@ -1,0 +1,156 @@
+"""The messages of UFTP 3.0.0 and 3.1.0 as typed values: one module for each message family.
+
+Nothing here does input or output. Powers are whole watts, positive for consumption; a period is one local
+day.
+"""
+
+from shapeshifter_uftp.uftp.agr_portfolio import (
+    AgrPortfolioQuery,
+    AgrPortfolioQueryResponse,
+    AgrPortfolioQueryResponseCongestionPoint,
+    AgrPortfolioQueryResponseConnection,
+    AgrPortfolioQueryResponseDSOPortfolio,
+    AgrPortfolioQueryResponseDSOView,
+    AgrPortfolioUpdate,
+    AgrPortfolioUpdateConnection,
+    AgrPortfolioUpdateResponse,
+)
+from shapeshifter_uftp.uftp.d_prognosis import DPrognosis, DPrognosisISP, DPrognosisResponse, FlexOrderStatus
+from shapeshifter_uftp.uftp.dso_portfolio import (
+    DsoPortfolioQuery,
+    DsoPortfolioQueryCongestionPoint,
+    DsoPortfolioQueryConnection,
+    DsoPortfolioQueryResponse,
+    DsoPortfolioUpdate,
+    DsoPortfolioUpdateCongestionPoint,
+    DsoPortfolioUpdateConnection,
+    DsoPortfolioUpdateResponse,
+)
+from shapeshifter_uftp.uftp.enumerations import (
+    AcceptedDisputed,
+    AcceptedRejected,
+    AvailableRequested,
+    MeteringProfileEnum,
+    MeteringUnit,
+    RedispatchBy,
+    UsefRole,
+)
+from shapeshifter_uftp.uftp.flex_offer import (
+    FlexOffer,
+    FlexOfferOption,
+    FlexOfferOptionISP,
+    FlexOfferResponse,
+    FlexOfferRevocation,
+    FlexOfferRevocationResponse,
+)
+from shapeshifter_uftp.uftp.flex_order import FlexOrder, FlexOrderISP, FlexOrderResponse
+from shapeshifter_uftp.uftp.flex_request import FlexRequest, FlexRequestISP, FlexRequestResponse
+from shapeshifter_uftp.uftp.flex_reservation import (
+    FlexReservationUpdate,
+    FlexReservationUpdateISP,
+    FlexReservationUpdateResponse,
+)
+from shapeshifter_uftp.uftp.flex_settlement import (
+    ContractSettlement,
+    ContractSettlementISP,
+    ContractSettlementPeriod,
+    FlexOrderSettlement,
+    FlexOrderSettlementISP,
+    FlexOrderSettlementStatus,
+    FlexSettlement,
+    FlexSettlementResponse,
+)
+from shapeshifter_uftp.uftp.metering import Metering, MeteringISP, MeteringProfile, MeteringResponse
+from shapeshifter_uftp.uftp.payload import (
+    DEFAULT_TIME_ZONE,
+    DEFAULT_VERSION,
+    FlexMessage,
+    PayloadMessage,
+    PayloadMessageResponse,
+    SignedMessage,
+)
+from shapeshifter_uftp.uftp.routing import (
+    destination_map,
+    is_response,
+    origin_map,
+    reference_field,
+    request_response_map,
+    response_request_map,
+    routing_map,
+    snake_name,
+)
+from shapeshifter_uftp.uftp.test_message import TestMessage, TestMessageResponse
+
+__all__ = [
+    "DEFAULT_TIME_ZONE",
+    "DEFAULT_VERSION",
+    "AcceptedDisputed",
+    "AcceptedRejected",
+    "AgrPortfolioQuery",
+    "AgrPortfolioQueryResponse",
+    "AgrPortfolioQueryResponseCongestionPoint",
+    "AgrPortfolioQueryResponseConnection",
+    "AgrPortfolioQueryResponseDSOPortfolio",
+    "AgrPortfolioQueryResponseDSOView",
+    "AgrPortfolioUpdate",
+    "AgrPortfolioUpdateConnection",
+    "AgrPortfolioUpdateResponse",
+    "AvailableRequested",
+    "ContractSettlement",
+    "ContractSettlementISP",
+    "ContractSettlementPeriod",
+    "DPrognosis",
+    "DPrognosisISP",
+    "DPrognosisResponse",
+    "DsoPortfolioQuery",
+    "DsoPortfolioQueryCongestionPoint",
+    "DsoPortfolioQueryConnection",
+    "DsoPortfolioQueryResponse",
+    "DsoPortfolioUpdate",
+    "DsoPortfolioUpdateCongestionPoint",
+    "DsoPortfolioUpdateConnection",
+    "DsoPortfolioUpdateResponse",
+    "FlexMessage",
+    "FlexOffer",
+    "FlexOfferOption",
+    "FlexOfferOptionISP",
+    "FlexOfferResponse",
+    "FlexOfferRevocation",
+    "FlexOfferRevocationResponse",
+    "FlexOrder",
+    "FlexOrderISP",
+    "FlexOrderResponse",
+    "FlexOrderSettlement",
+    "FlexOrderSettlementISP",
+    "FlexOrderSettlementStatus",
+    "FlexOrderStatus",
+    "FlexRequest",
+    "FlexRequestISP",
+    "FlexRequestResponse",
+    "FlexReservationUpdate",
+    "FlexReservationUpdateISP",
+    "FlexReservationUpdateResponse",
+    "FlexSettlement",
+    "FlexSettlementResponse",
+    "Metering",
+    "MeteringISP",
+    "MeteringProfile",
+    "MeteringProfileEnum",
+    "MeteringResponse",
+    "MeteringUnit",
+    "PayloadMessage",
+    "PayloadMessageResponse",
+    "RedispatchBy",
+    "SignedMessage",
+    "TestMessage",
+    "TestMessageResponse",
+    "UsefRole",
+    "destination_map",
+    "is_response",
+    "origin_map",
+    "reference_field",
+    "request_response_map",
+    "response_request_map",
+    "routing_map",
+    "snake_name",
+]

@@ -1,0 +1,66 @@
+"""The enumerations of UFTP: a member's value is the word on the wire."""
+
+from enum import StrEnum
+
+__all__ = [
+    "AcceptedDisputed",
+    "AcceptedRejected",
+    "AvailableRequested",
+    "MeteringProfileEnum",
+    "MeteringUnit",
+    "RedispatchBy",
+    "UsefRole",
+]
+
+
+class UsefRole(StrEnum):
+    """Who speaks: aggregator, common reference operator or grid operator."""
+
+    AGR = "AGR"
+    CRO = "CRO"
+    DSO = "DSO"
+
+
+class AcceptedRejected(StrEnum):
+    """The outcome of handling a message."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class AcceptedDisputed(StrEnum):
+    """What the aggregator thinks of one settlement item."""
+
+    ACCEPTED = "Accepted"
+    DISPUTED = "Disputed"
+
+
+class AvailableRequested(StrEnum):
+    """Whether flexibility in an ISP is asked for, or whether there is merely room."""
+
+    AVAILABLE = "Available"
+    REQUESTED = "Requested"
+
+
+class RedispatchBy(StrEnum):
+    """Who compensates the effect of traded flexibility elsewhere in the grid."""
+
+    AGR = "AGR"
+    DSO = "DSO"
+
+
+class MeteringProfileEnum(StrEnum):
+    """What the values of a metering profile mean."""
+
+    POWER = "Power"
+    IMPORT_ENERGY = "ImportEnergy"
+    EXPORT_ENERGY = "ExportEnergy"
+    IMPORT_METER_READING = "ImportMeterReading"
+    EXPORT_METER_READING = "ExportMeterReading"
+
+
+class MeteringUnit(StrEnum):
+    """The unit of a metering profile: kW for `POWER`, kWh for the four energy profiles."""
+
+    K_W = "kW"
+    K_WH = "kWh"
