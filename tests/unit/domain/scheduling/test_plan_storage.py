@@ -47,7 +47,8 @@ def test_the_battery_follows_the_documented_solution_of_day_2():
     schedule = plan_storage(BATTERY, DAY_2, resolution_hours=QUARTER, soc_at_start=2.5)
 
     expected = np.zeros(96)
-    expected[27:32] = -2.0  # 5 · 0.25 h · 2 MW = 2.5 MWh: from 2.5 to 0 MWh, and not first up to 5 at the same price
+    # 5 · 0.25 h · 2 MW = 2.5 MWh: from 2.5 to 0 MWh, and not first up to 5 at the same price
+    expected[27:32] = -2.0
     expected[32:42] = 2.0  # 10 · 0.5 MWh: full
     expected[86:96] = -2.0
     np.testing.assert_allclose(schedule.power_mw, expected, atol=1e-6)
