@@ -26,7 +26,7 @@ __all__ = ["Server", "serve"]
 
 
 class Server:
-    """The server, and one keep-alive connection to it with a token."""
+    """The server, and a client with a token."""
 
     def __init__(self, folder: Path, cast: Cast, port: int, process: subprocess.Popen[bytes]) -> None:
         self.folder = folder
@@ -77,7 +77,7 @@ class Server:
 
 @contextmanager
 def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
-    """Run gunicorn (threads within each worker) with the cast of the tests in a fresh database."""
+    """Run gunicorn, with its usual workers, and with the cast of the tests in a fresh database."""
     folder = Path(tempfile.mkdtemp(prefix="fm-bench-"))
     environment = {
         **os.environ,
@@ -97,8 +97,8 @@ def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
     processes = [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "gunicorn", "-w", str(workers), "-k", "gthread", "--threads", "4"),
-                *("--keep-alive", "60", "-b", f"127.0.0.1:{port}", "--log-level", "warning"),
+                *(sys.executable, "-m", "gunicorn", "-w", str(workers)),
+                *("-b", f"127.0.0.1:{port}", "--log-level", "warning"),
                 "flexmeasures.app:create()",
             ],
             env=environment,

@@ -13,7 +13,8 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flexmeasures import plugins
-from flexmeasures.api import problem, rest
+from flexmeasures.api import access, problem, rates, rest
+from flexmeasures.api.openapi import views as openapi
 from flexmeasures.api.usef import routes
 from flexmeasures.auth import setup as auth
 from flexmeasures.data import database
@@ -61,6 +62,7 @@ def create(
     if values["FLEXMEASURES_TRUSTED_PROXIES"]:
         hops = values["FLEXMEASURES_TRUSTED_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    access.register(app)
     database.init_app(app, instance_path, fast=env == "testing")
     auth.init_app(app)
     CORS(
@@ -68,10 +70,13 @@ def create(
         resources=values["CORS_RESOURCES"],
         origins=values["CORS_ORIGINS"],
         supports_credentials=values["CORS_SUPPORTS_CREDENTIALS"] and values["CORS_ORIGINS"] != "*",
+        expose_headers=[access.HEADER, "Retry-After"],
     )
     app.before_request(_insist_on_https)
+    rates.register(app)
     rest.register(app)
     routes.register(app)
+    app.register_blueprint(openapi.blueprint)
     app.register_blueprint(pages.blueprint)
     problem.register(app)
     plugins.register(app)
@@ -95,7 +100,10 @@ def _set_up_logging(app: Flask, instance_path: Path) -> None:
     if log.handlers or app.testing:
         return
     console = logging.StreamHandler()
-    console.setFormatter(logging.Formatter("[FLEXMEASURES][%(asctime)s] %(levelname)s: %(message)s"))
+    console.setFormatter(
+        logging.Formatter("[FLEXMEASURES][%(asctime)s] %(levelname)s [%(request_id)s]: %(message)s")
+    )
+    console.addFilter(access.RequestIdFilter())
     log.addHandler(console)
     folder = instance_path / "logs"
     if instance_path.is_dir():
@@ -104,6 +112,9 @@ def _set_up_logging(app: Flask, instance_path: Path) -> None:
             folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True
         )
         file.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)s [%(pathname)s:%(lineno)d]: %(message)s")
+            logging.Formatter(
+                "%(asctime)s %(levelname)s [%(request_id)s] [%(pathname)s:%(lineno)d]: %(message)s"
+            )
         )
+        file.addFilter(access.RequestIdFilter())
         log.addHandler(file)

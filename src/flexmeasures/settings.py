@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from flexmeasures.domain.errors import InvalidInput
-from flexmeasures.domain.time import is_timezone
+from flexmeasures.setting_types import DatabaseAddress, LogLevel, Rate, RedisAddress, ZoneName
 
 __all__ = [
     "ENVIRONMENTS",
@@ -40,6 +40,9 @@ __all__ = [
 ENVIRONMENTS = ("documentation", "development", "testing", "staging", "production")
 
 CONFIG_FILE = "flexmeasures.cfg"
+
+_SECRETS = ("_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
+"""How the names of settings end whose values are not shown, because they are or may hold a secret."""
 
 
 class SettingsError(InvalidInput):
@@ -83,12 +86,12 @@ class Setting:
                 if literal is not value:
                     return self.parse(literal)
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            shown = "a value" if self.name.endswith(_SECRETS) else repr(value)
             raise SettingsError(
-                f"{self.name} is set to {value!r}, but {reason[0].lower()}{reason[1:]}. "
+                f"{self.name} is set to {shown}, but {reason[0].lower()}{reason[1:]}. "
                 f"It means: {self.meaning} Default: {self.default!r}.",
                 {"setting": self.name},
             ) from None
-
 
     @staticmethod
     def _prefer_literal(adapter: TypeAdapter[Any], text: str) -> Any:
@@ -111,22 +114,6 @@ def _read_literal(text: str) -> Any:
     return text
 
 
-def _as_level(value: object) -> object:
-    """Read a level of logging by number or by name."""
-    if isinstance(value, str) and not value.strip().isdigit():
-        levels = logging.getLevelNamesMapping()
-        if value.strip().upper() not in levels:
-            raise ValueError(f"it should be a number, or one of {', '.join(levels)}")
-        return levels[value.strip().upper()]
-    return value
-
-
-def _as_zone(name: str) -> str:
-    if not is_timezone(name):
-        raise ValueError("it should be the name of a time zone like Europe/Amsterdam")
-    return name
-
-
 _MAIL_SENDER = ("FlexMeasures", "no-reply@example.com")
 
 SETTINGS: tuple[Setting, ...] = (
@@ -134,7 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DEBUG", bool, False, "Whether Flask shows its debugger.", {"development": True}),
     Setting(
         "LOGGING_LEVEL",
-        Annotated[int, BeforeValidator(_as_level)],
+        LogLevel,
         logging.WARNING,
         "Level from which messages are logged, as a number or a name of the logging package.",
         {"production": logging.ERROR, "development": logging.DEBUG, "testing": logging.INFO},
@@ -197,6 +184,13 @@ SETTINGS: tuple[Setting, ...] = (
         1_000_000,
         "Largest number of values that one request may post or ask for.",
     ),
+    Setting(
+        "FLEXMEASURES_ACCESS_LOG",
+        str,
+        "logs/access.log",
+        "Where each request is noted: a file (in the instance folder), - for standard output; empty: nowhere.",
+        {"testing": ""},
+    ),
     Setting("MAX_CONTENT_LENGTH", int, 32 * 1024 * 1024, "Largest body of a request [bytes]."),
     # UI
     Setting("FLEXMEASURES_PLATFORM_NAME", str, "FlexMeasures", "Name used in headings."),
@@ -217,7 +211,7 @@ SETTINGS: tuple[Setting, ...] = (
     # Timing
     Setting(
         "FLEXMEASURES_TIMEZONE",
-        Annotated[str, AfterValidator(_as_zone)],
+        ZoneName,
         "Asia/Seoul",
         "Time zone in which the platform operates.",
     ),
@@ -242,7 +236,7 @@ SETTINGS: tuple[Setting, ...] = (
     # Database
     Setting(
         "SQLALCHEMY_DATABASE_URI",
-        str | None,
+        DatabaseAddress | None,
         None,
         "The PostgreSQL database, as postgresql://<user>:<password>@<host>[:<port>]/<db>; unset: the embedded one.",
     ),
@@ -266,6 +260,20 @@ SETTINGS: tuple[Setting, ...] = (
         "SECURITY_TOKEN_AUTHENTICATION_HEADER", str, "Authorization", "The header that carries the token."
     ),
     Setting("SECURITY_TOKEN_MAX_AGE", int, 6 * 60 * 60, "How long a token is valid [s]."),
+    Setting(
+        "FLEXMEASURES_LOGIN_RATE_LIMIT",
+        Rate,
+        "10 per minute",
+        "How often logging in may fail, by client address and account, and five times as often by address alone; "
+        "empty: as often as anybody likes.",
+        {"testing": ""},
+    ),
+    Setting(
+        "FLEXMEASURES_API_RATE_LIMIT",
+        Rate,
+        "",
+        'How often a user (or address without one) may ask the API, like "100 per second"; empty: no limit.',
+    ),
     Setting("SECURITY_TRACKABLE", bool, False, "Whether Flask-Security keeps its own login statistics."),
     Setting("SECURITY_REGISTERABLE", bool, False, "Whether anybody may register."),
     Setting("SECURITY_RECOVERABLE", bool, True, "Whether users may reset a forgotten password."),
@@ -295,7 +303,7 @@ SETTINGS: tuple[Setting, ...] = (
     # Redis
     Setting(
         "FLEXMEASURES_REDIS_URL",
-        str | None,
+        RedisAddress | None,
         None,
         'Host (documented default "localhost") or URL of the Redis or Valkey server; unset: the embedded one.',
     ),

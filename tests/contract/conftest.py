@@ -84,7 +84,9 @@ class Caller:
     def post(self, service: str, message: Any, version: str = "v2_0") -> Any:
         """Send a message to a service."""
         # Buffered, so that the response is closed, as it is by a server.
-        return self.client.post(f"/api/{version}/{service}", json=message, headers=self.headers, buffered=True)
+        return self.client.post(
+            f"/api/{version}/{service}", json=message, headers=self.headers, buffered=True
+        )
 
 
 @pytest.fixture

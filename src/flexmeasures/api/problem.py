@@ -17,7 +17,7 @@ from flexmeasures.api.usef.versions import SERVICES, VERSIONS
 from flexmeasures.data.database import db
 from flexmeasures.domain.errors import StoreUnavailable
 
-__all__ = ["register"]
+__all__ = ["answer", "forbidden", "register", "unauthorized"]
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,14 @@ def register(app: Flask) -> None:
 
 def unauthorized(*_: object) -> Response:
     """Answer a request that needs a user and has none."""
-    return _answer(
+    return answer(
         401, "You could not be properly authenticated for this content.", statuses_name="UNAUTHORIZED"
     )
 
 
 def forbidden(*_: object) -> Response:
     """Answer a user who may not do this."""
-    return _answer(403, "You cannot be authorized for this content.", statuses_name="FORBIDDEN")
+    return answer(403, "You cannot be authorized for this content.", statuses_name="FORBIDDEN")
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -48,24 +48,24 @@ def _http_error(error: HTTPException) -> Response:
         return unauthorized()
     if isinstance(error, RequestEntityTooLarge):
         refusal = statuses.TOO_LARGE("The limit is the setting MAX_CONTENT_LENGTH. Send it in parts.")
-        return _answer(413, refusal.message, statuses_name=refusal.status.name)
+        return answer(413, refusal.message, statuses_name=refusal.status.name)
     if isinstance(error, MethodNotAllowed) and _service_type():
         refusal = statuses.INVALID_METHOD(
             f"Use {' or '.join(m for m in error.valid_methods or () if m not in ('HEAD', 'OPTIONS'))}."
         )
-        response = _answer(405, refusal.message, statuses_name=refusal.status.name)
+        response = answer(405, refusal.message, statuses_name=refusal.status.name)
         response.headers["Allow"] = ", ".join(error.valid_methods or ())
         return response
     if error.response is not None or error.code is None or error.code < 400:
         return error.get_response()
-    return _answer(error.code, error.description or error.name)
+    return answer(error.code, error.description or error.name)
 
 
 def _store_unavailable(error: Exception) -> Response:
     db.session.rollback()
     log.error("A store does not answer: %s", type(error).__name__, exc_info=error)
     refusal = statuses.UNAVAILABLE()
-    response = _answer(503, refusal.message, statuses_name=refusal.status.name)
+    response = answer(503, refusal.message, statuses_name=refusal.status.name)
     response.headers["Retry-After"] = "5"
     return response
 
@@ -75,10 +75,17 @@ def _bug(error: Exception) -> Response:
     db.session.rollback()
     number = uuid.uuid4().hex[:12]
     log.error("Unexpected error %s at %s", number, request.path, exc_info=error)
-    return _answer(500, f"Something went wrong on our side. Tell the operator this number: {number}.")
+    return answer(500, f"Something went wrong on our side. Tell the operator this number: {number}.")
 
 
-def _answer(code: int, message: str, statuses_name: str | None = None) -> Response:
+def answer(code: int, message: str, statuses_name: str | None = None) -> Response:
+    """Say what went wrong: as a page to who looks at pages, as JSON to programs.
+
+    Args:
+        code: The HTTP code.
+        message: A sentence for whoever asked.
+        statuses_name: The documented status; the code itself if left out.
+    """
     if not request.path.startswith("/api") and not request.is_json:
         return Response(
             render_template("error.html", code=code, message=html.unescape(message)),

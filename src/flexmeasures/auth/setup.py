@@ -37,7 +37,9 @@ def init_app(app: Flask) -> None:
     app.config.setdefault("SECURITY_LOGIN_USER_TEMPLATE", "auth/login.html")
     app.config.setdefault("SECURITY_EMAIL_VALIDATOR_ARGS", {"check_deliverability": False})
     app.config.setdefault("SECURITY_POST_LOGOUT_VIEW", "/")
-    app.config.setdefault("SESSION_COOKIE_SAMESITE", "Lax")
+    app.config.setdefault("SECURITY_LOGOUT_METHODS", ["GET", "POST"])
+    # Flask itself sets this one, to None.
+    app.config["SESSION_COOKIE_SAMESITE"] = app.config["SESSION_COOKIE_SAMESITE"] or "Lax"
     # An API is called by programs; a browser's session is protected by the cookie's SameSite rule and by the
     # forms' own tokens.
     app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)

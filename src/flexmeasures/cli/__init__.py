@@ -78,6 +78,27 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except FlexError as error:
             raise click.ClickException(str(error)) from error
+        except Exception as error:
+            explanation = _explain(error)
+            if explanation is None:
+                raise
+            raise click.ClickException(explanation) from error
+
+
+def _explain(error: Exception) -> str | None:
+    """Say what to do about a server that does not answer, or a database without our tables."""
+    from psycopg.errors import UndefinedTable  # noqa: PLC0415 - not needed for --help
+    from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError, ProgrammingError  # noqa: PLC0415
+
+    if isinstance(error, OperationalError):
+        reason = str(error.orig).partition("\n")[0]
+        return f"The database does not answer: {reason}. See the setting SQLALCHEMY_DATABASE_URI."
+    if isinstance(error, ProgrammingError) and isinstance(error.orig, UndefinedTable):
+        return "The database lacks some of our tables. Make them with: flexmeasures db upgrade"
+    if isinstance(error, RedisConnectionError):
+        return f"The job store does not answer: {error} See the setting FLEXMEASURES_REDIS_URL."
+    return None
 
 
 def _create_app(*_: Any) -> Any:

@@ -32,7 +32,10 @@ __all__ = ["add"]
 add = AppGroup("add", help="Add structure, users, assets, markets, sensors.")
 
 minutes = click.option(
-    "--event-resolution", type=click.IntRange(min=1), required=True, help="Length of its events [minutes]."
+    "--event-resolution",
+    type=click.IntRange(min=1, max=60 * 24 * 366),
+    required=True,
+    help="Length of its events [minutes].",
 )
 timezone = click.option(
     "--timezone", default="UTC", show_default=True, help="Time zone, such as Europe/Amsterdam."

@@ -36,6 +36,9 @@ __all__ = ["demo"]
 EMAIL = "demo@example.com"
 MARKET = "ea1.2018-06.localhost:epex_da"
 PLACE = {"latitude": 49.61, "longitude": 6.13}
+_OWN = {"SQLALCHEMY_DATABASE_URI": None, "FLEXMEASURES_REDIS_URL": None, "FLEXMEASURES_MODE": ""}
+"""Settings of the demonstration that win over those of the user's configuration file."""
+
 START_PATIENCE = 60.0  # how long the server may take to start [s]
 
 
@@ -101,9 +104,14 @@ class _Server:
         environment = {name: value for name, value in os.environ.items() if name not in hidden}
         # Messages about 2020 must mean the same whatever the user has configured.
         environment |= {"FLEXMEASURES_INSTANCE_PATH": str(folder), "FLEXMEASURES_TIMEZONE": ZONE}
+        # Nor may servers be used that are configured in the home folder, or in .env where we are.
+        (folder / "flexmeasures.cfg").write_text(
+            "".join(f"{name} = {value!r}\n" for name, value in _OWN.items())
+        )
         self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
             [sys.executable, "-P", "-m", "flexmeasures", "run", "--port", str(port)],
             env=environment,
+            cwd=folder,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

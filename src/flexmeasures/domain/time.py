@@ -173,11 +173,11 @@ def add_duration(
             rest = rest.tdelta
         end = (instant.astimezone(UTC) + rest).astimezone(start.tzinfo)
         _check_year(end)
-        return end
     except (OverflowError, ValueError):
         raise InvalidTime(
             f"{format_instant(start)} plus {format_duration(duration)} lies outside the calendar."
         ) from None
+    return end
 
 
 @lru_cache(maxsize=256)

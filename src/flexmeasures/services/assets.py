@@ -125,7 +125,9 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
         )
     check_asset_relations(session, checks, new.owner_id, new.asset_type_name, market_id)
     checks.that(
-        not store.asset_name_is_taken(session, name), "name", f"An asset with the name {name} already exists."
+        "name" in checks.errors or not store.asset_name_is_taken(session, name),
+        "name",
+        f"An asset with the name {name} already exists.",
     )
     checks.done()
     check_display_name(session, display_name)
@@ -220,7 +222,8 @@ def check_display_name(session: Session, display_name: str) -> None:
 def check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: str) -> None:
     """Check the fields of an asset, each on its own and beside each other."""
     checks.text("name", name, 80)
-    checks.text("display_name", display_name, 80)
+    if "name" not in checks.errors:  # of which it is made where it is not given
+        checks.text("display_name", display_name, 80)
     checks.text("unit", new.unit, 80)
     checks.that(
         new.display_name is None or len(new.display_name) >= 4,
@@ -260,7 +263,6 @@ def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSen
     checks.zone(new.timezone)
     checks.text("name", name, 120)
     checks.text("unit", new.unit, 80)
-    checks.done()
     checks.that(
         store.find_weather_sensor_type(session, new.weather_sensor_type_name) is not None,
         "weather_sensor_type_name",
@@ -268,7 +270,9 @@ def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSen
     )
     same_name = select(WeatherSensor).where(WeatherSensor.name == name)
     checks.that(
-        session.scalar(same_name) is None, "name", f"A weather sensor with the name {name} already exists."
+        "name" in checks.errors or session.scalar(same_name) is None,
+        "name",
+        f"A weather sensor with the name {name} already exists.",
     )
     same_place = select(WeatherSensor).filter_by(
         weather_sensor_type_name=new.weather_sensor_type_name, latitude=new.latitude, longitude=new.longitude
@@ -308,14 +312,17 @@ def create_market(session: Session, new: NewMarket) -> Market:
     checks.text("display_name", new.display_name, 80)
     checks.text("unit", new.unit, 80)
     checks.that(_is_addressable(name), "name", "Use letters, digits, _ and -, and begin with a letter.")
-    checks.done()
     checks.that(
         store.find_market_type(session, new.market_type_name) is not None,
         "market_type_name",
         f"Market type {new.market_type_name} doesn't exist. Add structure first.",
     )
     taken = select(Market).where((Market.name == name) | (Market.display_name == new.display_name))
-    checks.that(session.scalar(taken) is None, "name", f"A market with the name {name} already exists.")
+    checks.that(
+        {"name", "display_name"} & checks.errors.keys() or session.scalar(taken) is None,
+        "name",
+        f"A market with the name {name} or the display name {new.display_name} already exists.",
+    )
     try:
         parse_knowledge_rule(*new.knowledge_horizon)
     except FlexError as error:

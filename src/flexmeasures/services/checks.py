@@ -30,7 +30,7 @@ class Checks:
     def __init__(self) -> None:
         self.errors: dict[str, list[str]] = {}
 
-    def that(self, holds: bool, field: str, text: str) -> None:
+    def that(self, holds: object, field: str, text: str) -> None:
         """Note a text about a field, unless a rule holds."""
         if not holds:
             self.errors.setdefault(field, []).append(text)

@@ -75,6 +75,10 @@ def create_user(
     address = _normalise_email(email)
     find_zone(timezone)
     username = username or address.split("@")[0]
+    for kind, longest, texts in (("username", 255, [username]), ("name of a role", 80, roles)):
+        for text in texts:
+            if not text.isprintable() or len(text) > longest:
+                raise InvalidInput(f"{text[:90]!r} is no {kind}: use up to {longest} printable characters.")
     _check_free(session, email=address)
     _check_free(session, username=username)
     user = User(

@@ -10,6 +10,7 @@ from flask_security import auth_required
 
 from flexmeasures.data.database import db
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
+from flexmeasures.domain.errors import BadAddress
 from flexmeasures.services.assets import visible_assets
 from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
 
@@ -29,9 +30,13 @@ blueprint = Blueprint(
 def home() -> str | Response:
     """Show what the user owns."""
     ownership = current_app.config["FLEXMEASURES_HOSTS_AND_AUTH_START"]
-    authority = NamingAuthority.of_host(request.host, ownership, datetime.now(UTC).date())
+    authority, missing = None, None
+    try:
+        authority = NamingAuthority.of_host(request.host, ownership, datetime.now(UTC).date())
+    except BadAddress as error:
+        missing = str(error)
     assets = [
-        (asset, ConnectionAddress(asset.id, asset.owner_id).build(authority))
+        (asset, ConnectionAddress(asset.id, asset.owner_id).build(authority) if authority else asset.id)
         for asset in visible_assets(db.session, current_user)
     ]
-    return render_flexmeasures_template("home.html", assets=assets)
+    return render_flexmeasures_template("home.html", assets=assets, missing=missing)

@@ -15,6 +15,8 @@ from flask_login import current_user
 from redis.exceptions import RedisError
 
 from flexmeasures.api.http import NotJson, json_response, read_body, read_query
+from flexmeasures.api.openapi.operation import describe
+from flexmeasures.api.openapi.services import describe_service
 from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.call import Call
 from flexmeasures.api.usef.statuses import PROCESSED, Refusal, refusal_of
@@ -70,7 +72,7 @@ def _make_view(version: Version, service: Service) -> Any:
         return json_response({"type": service.response_type, **body}, status)
 
     view.__doc__ = service.description
-    return view
+    return describe(view, partial(describe_service, version, service))
 
 
 def _call(version: Version, service: Service) -> Response:

@@ -106,6 +106,7 @@ OUTDATED_UDI_EVENT = Status("OUTDATED_UDI_EVENT", 400, "The UDI event is outdate
 UNEXPECTED_PARAMS = Status("UNEXPECTED_PARAMS", 400, "There are more parameters than expected.")
 UNPROCESSABLE_ENTITY = Status("UNPROCESSABLE_ENTITY", 422, "The request cannot be processed.")
 TOO_LARGE = Status("REQUEST_ENTITY_TOO_LARGE", 413, "The request is too large.")
+TOO_MANY_REQUESTS = Status("TOO_MANY_REQUESTS", 429, "There are too many requests.")
 UNAVAILABLE = Status("SERVICE_UNAVAILABLE", 503, "A part of the platform does not answer. Try again later.")
 
 STATUSES = {value.name: value for value in list(globals().values()) if isinstance(value, Status)}

@@ -27,14 +27,11 @@ MAX_ID = 2**31 - 1
 
 # Asked with every message: building such a statement costs more than running it, so it is built once.
 _NAMES = bindparam("names", type_=ARRAY(String))
-_ASSETS = select(Asset).where(
-    or_(
-        Asset.id == any_(bindparam("ids", type_=ARRAY(Integer))),
-        Asset.name == any_(_NAMES),
-        Asset.display_name == any_(_NAMES),
-    )
+_HAS_ID = Asset.id == any_(bindparam("ids", type_=ARRAY(Integer)))
+_ASSETS_BY_ID = select(Asset).where(_HAS_ID)
+_ASSETS_BY_ID_OR_NAME = select(Asset).where(
+    or_(_HAS_ID, Asset.name == any_(_NAMES), Asset.display_name == any_(_NAMES))
 )
-_ASSETS_OF_OWNER = _ASSETS.where(Asset.owner_id == bindparam("owner_id"))
 
 
 def list_assets(
@@ -58,8 +55,11 @@ def find_assets(
     session: Session, ids: Iterable[int], names: Iterable[str] = (), owner_id: int | None = None
 ) -> list[Asset]:
     """Find assets by id or name in one query; only those of one owner, if one is given."""
-    parameters = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names), "owner_id": owner_id}
-    return list(session.scalars(_ASSETS if owner_id is None else _ASSETS_OF_OWNER, parameters))
+    parameters = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names)}
+    # By id alone, which is the usual way, the primary key finds them.
+    query = _ASSETS_BY_ID_OR_NAME if parameters["names"] else _ASSETS_BY_ID
+    found = session.scalars(query, parameters)
+    return [asset for asset in found if owner_id is None or asset.owner_id == owner_id]
 
 
 def asset_name_is_taken(session: Session, name: str | None = None, display_name: str | None = None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ARRAY, String, any_, bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from flexmeasures.data.tables import DataSource, Role, User
@@ -21,6 +21,13 @@ __all__ = [
 # Asked with every request: building such a statement costs more than running it, so it is built once.
 _USER_BY_UNIQUIFIER = (
     select(User).where(User.fs_uniquifier == bindparam("uniquifier")).options(joinedload(User.roles))
+)
+_USERS_BY_ROLE = (
+    select(Role.name, User.id)
+    .select_from(Role)
+    .join(User.roles)
+    .where(Role.name == any_(bindparam("names", type_=ARRAY(String))), User.active)
+    .order_by(User.id)
 )
 _SOURCE_OF_USER = select(DataSource.id).where(DataSource.user_id == bindparam("user_id"))
 
@@ -54,15 +61,8 @@ def get_or_create_role(session: Session, name: str, description: str = "") -> Ro
 
 def user_ids_with_role(session: Session, names: Iterable[str]) -> dict[str, list[int]]:
     """List the ids of the active users that have a role, for each of these roles that exists."""
-    rows = session.execute(
-        select(Role.name, User.id)
-        .select_from(Role)
-        .join(User.roles)
-        .where(Role.name.in_(list(names)), User.active)
-        .order_by(User.id)
-    )
     by_role: dict[str, list[int]] = {}
-    for name, user_id in rows:
+    for name, user_id in session.execute(_USERS_BY_ROLE, {"names": list(names)}):
         by_role.setdefault(name, []).append(user_id)
     return by_role
 

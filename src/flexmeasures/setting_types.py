@@ -1,0 +1,66 @@
+"""Types of the values of settings, with what must be true of them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from flexmeasures.domain.time import is_timezone
+
+__all__ = ["RATE", "DatabaseAddress", "LogLevel", "Rate", "RedisAddress", "ZoneName"]
+
+RATE = re.compile(r"([1-9]\d{0,8}) per (second|minute|hour|day)")
+"""How settings write how often something may happen."""
+
+
+def _as_level(value: object) -> object:
+    """Read a level of logging by number or by name."""
+    if isinstance(value, str) and not value.strip().isdigit():
+        levels = logging.getLevelNamesMapping()
+        if value.strip().upper() not in levels:
+            raise ValueError(f"it should be a number, or one of {', '.join(levels)}")
+        return levels[value.strip().upper()]
+    return value
+
+
+def _as_zone(name: str) -> str:
+    if not is_timezone(name):
+        raise ValueError("it should be the name of a time zone like Europe/Amsterdam")
+    return name
+
+
+def _as_rate(text: str) -> str:
+    if text and not RATE.fullmatch(text):
+        raise ValueError('it should be a rate like "10 per minute"; of a second, minute, hour or day')
+    return text
+
+
+def _with_scheme(*schemes: str) -> AfterValidator:
+    """Check how an address begins; without "://" it is no address but a host."""
+
+    def check(text: str) -> str:
+        scheme, separator, _ = text.partition("://")
+        if separator and scheme not in schemes:
+            raise ValueError(f"it should begin with {' or '.join(f'{one}://' for one in schemes)}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _as_address(text: str) -> str:
+    if "://" not in text:
+        raise ValueError("it should be an address like postgresql://user:password@host/database")
+    return text
+
+
+DatabaseAddress = Annotated[
+    str, AfterValidator(_as_address), _with_scheme("postgresql", "postgres", "postgresql+psycopg")
+]
+RedisAddress = Annotated[str, _with_scheme("redis", "rediss", "unix")]
+
+Rate = Annotated[str, AfterValidator(_as_rate)]
+LogLevel = Annotated[int, BeforeValidator(_as_level)]
+ZoneName = Annotated[str, AfterValidator(_as_zone)]

@@ -1,0 +1,123 @@
+"""The documentation says what the code does, and its links lead somewhere."""
+
+import importlib
+import re
+import runpy
+from pathlib import Path
+
+import click
+import pytest
+
+from flexmeasures.api.usef.statuses import STATUSES, refusal_of
+from flexmeasures.api.usef.versions import SERVICES
+from flexmeasures.data.database import db
+from flexmeasures.domain import errors
+from flexmeasures.settings import SETTINGS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"]
+GENERATE = "python docs/reference/generate.py"
+
+importlib.import_module("flexmeasures.data.tables")  # so that the metadata knows every table
+generate = runpy.run_path(str(ROOT / "docs/reference/generate.py"))
+COMMANDS = dict(generate["all_commands"]())
+OUR_COMMANDS = [name for name, command in COMMANDS.items() if generate["is_ours"](command)]
+
+
+def page(name):
+    """Read a page of the reference."""
+    return (ROOT / "docs/reference" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_each_setting_is_documented(setting):
+    """The configuration page has each setting with its type, its defaults and its meaning as they are in the code."""
+    assert generate["describe_setting"](setting) in page("configuration.md"), f"Run: {GENERATE}"
+
+
+def test_no_other_setting_is_documented():
+    """The configuration page has no settings that do not exist."""
+    assert re.findall(r"^### (\S+)$", page("configuration.md"), re.MULTILINE) == [s.name for s in SETTINGS]
+
+
+@pytest.mark.parametrize("name", OUR_COMMANDS)
+def test_each_command_is_documented(name):
+    """The page of the command line has each of our commands with its options as they are in the code."""
+    assert generate["describe_command"](name, COMMANDS[name]) in page("cli.md"), f"Run: {GENERATE}"
+
+
+def test_no_other_command_is_documented():
+    """The page of the command line has no commands that do not exist."""
+    documented = re.findall(r"^## (flexmeasures .+)$", page("cli.md"), re.MULTILINE)
+    assert documented == OUR_COMMANDS
+    for group in ("db", "roles", "users", "routes", "shell"):
+        assert f"| `flexmeasures {group}" in page("cli.md")
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_explains_itself(name):
+    """Each command has a help text and a help for options whose names do not say it all."""
+    command = COMMANDS[name]
+    assert command.get_short_help_str()
+    plain = {"name", "username", "email", "display_name"}
+    for option in command.params:
+        if name in OUR_COMMANDS and isinstance(option, click.Option) and option.name not in plain:
+            assert option.help, option.name
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    """What a page links to in this repository exists, the heading included."""
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file).resolve() if file else path
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {
+                re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+            }
+            assert anchor in slugs, target
+
+
+def test_each_page_is_listed():
+    """The front page of the documentation links to every other page."""
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#\s]+)\)", index)}
+    missing = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md")} - {"docs/index.md"}
+    assert missing - {str(path.relative_to(ROOT)) for path in linked if path.is_relative_to(ROOT)} == set()
+
+
+@pytest.mark.parametrize("status", STATUSES.values(), ids=lambda status: status.name)
+def test_each_status_is_documented(status):
+    """The page of errors has each status of the API with its HTTP code and meaning."""
+    assert f"| `{status.name}` | {status.http} | {status.message} |" in page("errors.md")
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_each_error_is_documented(name):
+    """The page of errors has each class of the tree with its code, and the status into which the API turns it."""
+    kind = getattr(errors, name)
+    status = refusal_of(kind("")).status.name
+    assert re.search(
+        rf"^\| `{name}` \| `{kind.code}` \| .+ \| `{status}` \|$", page("errors.md"), re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("table", db.metadata.sorted_tables, ids=lambda table: table.name)
+def test_each_table_is_documented(table):
+    """The page of the data model has each table with its columns."""
+    row = re.search(rf"^\| `{table.name}` \| .+ \| (.+) \|$", page("data-model.md"), re.MULTILINE)
+    assert row, table.name
+    assert {column.name for column in table.columns} - {"id"} <= set(re.findall(r"`(\w+)`", row[1]))
+
+
+@pytest.mark.parametrize("service", sorted({service.name for service in SERVICES}))
+def test_each_service_is_documented(service):
+    """The page of messages has each service with its methods."""
+    row = re.search(rf"^\| `{service}` \| (.+?) \|", page("api-usef.md"), re.MULTILINE)
+    assert row
+    assert all(method in row[1] for one in SERVICES if one.name == service for method in one.methods)
