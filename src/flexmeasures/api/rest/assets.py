@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openapi.operation import Answer, documented
+from flexmeasures.api.rest.answers import ASSET, ASSETS, BAD_FIELDS, BAD_ID, FORBIDDEN, NOT_FOUND, NOT_JSON
 from flexmeasures.api.rest.door import in_transaction, read_arguments, read_id, read_json, sender
 from flexmeasures.api.rest.forms import Form, between, fill_in, not_null
 from flexmeasures.data.tables import Asset
@@ -36,6 +38,21 @@ FIELD_ALIASES = {
 """Names of fields in the examples of the documentation, and what they are called in practice."""
 
 
+_EXAMPLE = {
+    "name": "Another test battery",
+    "asset_type": "battery",
+    "unit": "kW",
+    "owner": 1,
+    "market": 1,
+    "event_resolution": 5,
+    "capacity_in_mw": 4.2,
+    "latitude": 40,
+    "longitude": 170.3,
+    "max_soc_in_mwh": 5,
+    "min_soc_in_mwh": 0,
+}
+
+
 def _whole_minutes(value: object) -> object:
     """Cut a fraction off, as the interface has always done."""
     return int(value) if isinstance(value, float) and abs(value) < 1e9 else value
@@ -52,7 +69,7 @@ def _aware(instant: datetime) -> datetime:
 Capacity = Annotated[float, Field(ge=SMALLEST_CAPACITY_IN_MW, description="Largest power [MW].")]
 Energy = Annotated[float, Field(ge=0)]
 EventId = Annotated[int, Field(ge=0, lt=2**63)]
-Minutes = Annotated[int, BeforeValidator(_whole_minutes), Field(ge=1, le=60 * 24 * 366)]
+Minutes = Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_whole_minutes)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 DisplayName = Annotated[str, Field(min_length=4, max_length=80)]
 SocInstant = Annotated[datetime, AfterValidator(_aware)]
@@ -131,6 +148,7 @@ class AssetQuery(Form):
 
 
 @blueprint.get("/assets")
+@documented(ASSETS | FORBIDDEN | BAD_FIELDS, query=AssetQuery)
 @in_transaction
 def get_assets(session: Session) -> Response:
     """Download the list of assets that the user may see, the newest first."""
@@ -140,6 +158,12 @@ def get_assets(session: Session) -> Response:
 
 
 @blueprint.post("/assets")
+@documented(
+    ASSET[201] | NOT_JSON | FORBIDDEN | BAD_FIELDS,
+    body=AssetForm,
+    aliases=FIELD_ALIASES,
+    examples={"A battery": _EXAMPLE},
+)
 @in_transaction
 def post_asset(session: Session) -> Response:
     """Make an asset; for admins."""
@@ -152,6 +176,7 @@ def post_asset(session: Session) -> Response:
 
 
 @blueprint.get("/asset/<asset_id>")
+@documented(ASSET[200] | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def get_asset(session: Session, asset_id: str) -> Response:
     """Get an asset of one's own; for admins any."""
@@ -160,6 +185,12 @@ def get_asset(session: Session, asset_id: str) -> Response:
 
 
 @blueprint.patch("/asset/<asset_id>")
+@documented(
+    ASSET[200] | NOT_JSON | FORBIDDEN | NOT_FOUND | BAD_FIELDS,
+    body=AssetPatch,
+    aliases=FIELD_ALIASES,
+    examples={"Another place": {"latitude": 11.1, "longitude": 99.9}},
+)
 @in_transaction
 def patch_asset(session: Session, asset_id: str) -> Response:
     """Change an asset of one's own; for admins any."""
@@ -173,6 +204,7 @@ def patch_asset(session: Session, asset_id: str) -> Response:
 
 
 @blueprint.delete("/asset/<asset_id>")
+@documented({204: Answer("It is gone.")} | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def remove_asset(session: Session, asset_id: str) -> Response:
     """Remove an asset of one's own with all its data; for admins any."""

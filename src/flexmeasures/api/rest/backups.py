@@ -6,6 +6,9 @@ from flask import Blueprint, Response, abort, current_app, request
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openapi.operation import Answer, documented
+from flexmeasures.api.openapi.shapes import STRING, an_object, component, one_of
+from flexmeasures.api.rest.answers import FORBIDDEN
 from flexmeasures.api.rest.door import in_transaction, read_arguments, read_json, sender
 from flexmeasures.api.usef.statuses import NO_BACKUP, PROCESSED, UNRECOGNIZED_BACKUP
 from flexmeasures.api.usef.versions import VERSIONS
@@ -17,6 +20,21 @@ __all__ = ["blueprint"]
 blueprint = Blueprint("flexmeasures_api_play", __name__, url_prefix="/api")
 
 
+@documented(
+    FORBIDDEN
+    | {
+        200: Answer(
+            "PROCESSED",
+            an_object(type=one_of("RestoreDataResponse"), status=one_of("PROCESSED"), message=STRING),
+        ),
+        400: Answer(
+            "NO_BACKUP, UNRECOGNIZED_BACKUP; or the body is no JSON",
+            {"anyOf": [component("Refusal"), component("NotJson")]},
+        ),
+        404: Answer("The platform is not in play mode.", component("Error")),
+    },
+    body=an_object(backup={**STRING, "description": "Name of the backup."}),
+)
 @in_transaction
 def restore_data(session: Session) -> Response:
     """Replace all data by those of a backup; for admins."""

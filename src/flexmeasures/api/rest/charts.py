@@ -14,6 +14,8 @@ from pydantic.json_schema import WithJsonSchema
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openapi.operation import Answer, documented
+from flexmeasures.api.rest.answers import BAD_FIELDS, FORBIDDEN, NOT_FOUND
 from flexmeasures.api.rest.door import in_transaction, read_arguments, sender
 from flexmeasures.api.rest.forms import Form, Instant, fill_in, refuse
 from flexmeasures.domain.errors import FlexError
@@ -105,6 +107,23 @@ class PowerChartQuery(Form):
 
 
 @blueprint.get("/api/v2_0/charts/power")
+@documented(
+    {200: Answer("An item for Bokeh.embed.embed_item.", {"type": "object"})}
+    | FORBIDDEN
+    | NOT_FOUND
+    | BAD_FIELDS,
+    query=PowerChartQuery,
+    aliases=_ALIASES,
+    query_example={
+        "resource": "Test battery",
+        "start_time": "2020-02-20T10:00:00Z",
+        "end_time": "2020-02-20T11:00:00Z",
+        "resolution": "PT15M",
+        "consumption_as_positive": True,
+        "forecast_horizon": "PT6H",
+        "show_individual_traces_for": "none",
+    },
+)
 @in_transaction
 def get_power_chart(session: Session) -> Response:
     """Get a chart of power with forecasts and schedules, to be embedded in a web page with Bokeh."""

@@ -12,6 +12,8 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openapi.operation import Answer, documented
+from flexmeasures.api.rest.answers import BAD_FIELDS, FORBIDDEN, NOT_FOUND, RECORDS, SENSOR
 from flexmeasures.api.rest.door import in_transaction, read_arguments, sender
 from flexmeasures.api.rest.forms import Form, Instant, fill_in
 from flexmeasures.data.tables import Sensor
@@ -66,7 +68,11 @@ def _go_to_login() -> Response | None:
     return redirect(url_for("security.login", next=request.full_path))  # type: ignore[return-value]
 
 
+_LOGIN = {302: Answer("To the login page: nobody is logged in.", None, {"Location": "The login page."})}
+
+
 @blueprint.get("/<int:sensor_id>/")
+@documented(SENSOR | FORBIDDEN | NOT_FOUND | _LOGIN)
 @in_transaction
 def get_sensor(session: Session, sensor_id: int) -> Response:
     """Tell what a sensor is called, its time zone, and from when to when there are data; for admins."""
@@ -84,6 +90,14 @@ def get_sensor(session: Session, sensor_id: int) -> Response:
 
 
 @blueprint.get("/<int:sensor_id>/chart/")
+@documented(
+    {200: Answer("A chart after Vega-Lite.", {"type": "object"})}
+    | FORBIDDEN
+    | NOT_FOUND
+    | BAD_FIELDS
+    | _LOGIN,
+    query=ChartQuery,
+)
 @in_transaction
 def get_chart(session: Session, sensor_id: int) -> Response:
     """Describe a chart of a sensor after Vega-Lite, with its data or without; for admins."""
@@ -98,6 +112,7 @@ def get_chart(session: Session, sensor_id: int) -> Response:
 
 
 @blueprint.get("/<int:sensor_id>/chart_data/")
+@documented(RECORDS | FORBIDDEN | NOT_FOUND | BAD_FIELDS | _LOGIN, query=ChartDataQuery)
 @in_transaction
 def get_chart_data(session: Session, sensor_id: int) -> Response:
     """List beliefs about a sensor, for its chart; for admins."""

@@ -10,6 +10,9 @@ from flask import Blueprint, Response, current_app, request
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openapi.operation import Answer, documented
+from flexmeasures.api.openapi.shapes import INSTANT, STRING, an_object, one_of
+from flexmeasures.api.rest.answers import FORBIDDEN, LAST_RUN, with_status
 from flexmeasures.api.rest.door import in_transaction, sender
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import parse_instant
@@ -26,12 +29,18 @@ _NEVER = "1970-01-01T00:00:00"
 
 
 @blueprint.get("/ping")
+@documented({200: Answer("It does.", with_status(200, message=one_of("ok")))}, public=True)
 def ping() -> Response:
     """Say that the server answers."""
     return json_response({"message": "ok", "status": 200})
 
 
 @blueprint.get("/getLatestTaskRun")
+@documented(
+    LAST_RUN,
+    security=("monitor",),
+    query={"properties": {"name": {**STRING, "description": "Name of the task."}}, "required": ["name"]},
+)
 @in_transaction
 def get_latest_task_run(session: Session) -> Response:
     """Tell a monitor when a task ran last; it authenticates with the token of a setting."""
@@ -69,6 +78,22 @@ def _look_up(session: Session, name: str) -> tuple[int, str, TaskRun | None]:
 
 
 @blueprint.post("/postLatestTaskRun")
+@documented(
+    FORBIDDEN
+    | {
+        200: Answer("It is noted.", an_object(status=one_of("OK"))),
+        400: Answer(
+            "No task is named, or the time is none.", an_object(status=one_of("ERROR"), reason=STRING)
+        ),
+    },
+    body=an_object(
+        ("datetime", "status"),
+        name={**STRING, "minLength": 1, "description": "Name of the task."},
+        datetime={**INSTANT, "description": "When it ran; now if left out."},
+        status={**one_of("True", "False"), "description": "Whether it succeeded; True if left out."},
+    ),
+    media_type="application/x-www-form-urlencoded",
+)
 @in_transaction
 def post_latest_task_run(session: Session) -> Response:
     """Note when a task ran last; for users with the role task-runner."""

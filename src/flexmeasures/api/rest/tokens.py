@@ -7,6 +7,9 @@ from flask_login import current_user
 
 from flexmeasures._version import __version__
 from flexmeasures.api.http import NotJson, json_response, read_body
+from flexmeasures.api.openapi.operation import Answer, documented
+from flexmeasures.api.openapi.shapes import INTEGER, STRING, an_object
+from flexmeasures.api.rest.answers import TOKEN_REFUSED, VERSIONS_LIST, with_status
 from flexmeasures.api.usef.versions import VERSIONS
 from flexmeasures.auth.setup import password_is_right
 from flexmeasures.data.database import db
@@ -18,6 +21,7 @@ blueprint = Blueprint("flexmeasures_api", __name__, url_prefix="/api")
 
 
 @blueprint.get("/")
+@documented(VERSIONS_LIST, public=True)
 def get_versions() -> Response:
     """List the versions of the API."""
     return json_response(
@@ -32,6 +36,12 @@ def get_versions() -> Response:
 
 
 @blueprint.post("/requestAuthToken")
+@documented(
+    TOKEN_REFUSED | {200: Answer("The token.", with_status(200, auth_token=STRING, user_id=INTEGER))},
+    public=True,
+    body=an_object(email=STRING, password={**STRING, "format": "password"}),
+    examples={"A user": {"email": "user@example.com", "password": "<password>"}},
+)
 def request_auth_token() -> Response:
     """Hand out a token for an email address and a password."""
     if not request.is_json:

@@ -11,6 +11,17 @@ from pydantic import Field, field_validator
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openapi.operation import documented
+from flexmeasures.api.rest.answers import (
+    BAD_FIELDS,
+    BAD_ID,
+    DONE,
+    FORBIDDEN,
+    NOT_FOUND,
+    NOT_JSON,
+    USER,
+    USERS,
+)
 from flexmeasures.api.rest.door import in_transaction, read_arguments, read_id, read_json, sender
 from flexmeasures.api.rest.forms import Form, fill_in, not_null
 from flexmeasures.auth.setup import hash_new_password
@@ -53,6 +64,7 @@ class UserPatch(Form):
 
 
 @blueprint.get("/users")
+@documented(USERS | FORBIDDEN | BAD_FIELDS, query=UserQuery)
 @in_transaction
 def get_users(session: Session) -> Response:
     """Download the list of users; for admins."""
@@ -62,6 +74,7 @@ def get_users(session: Session) -> Response:
 
 
 @blueprint.get("/user/<user_id>")
+@documented(USER | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def get_user(session: Session, user_id: str) -> Response:
     """Get one's own account; for admins any."""
@@ -70,6 +83,11 @@ def get_user(session: Session, user_id: str) -> Response:
 
 
 @blueprint.patch("/user/<user_id>")
+@documented(
+    USER | NOT_JSON | FORBIDDEN | NOT_FOUND | BAD_FIELDS,
+    body=UserPatch,
+    examples={"Another time zone": {"timezone": "Europe/Amsterdam"}},
+)
 @in_transaction
 def patch_user(session: Session, user_id: str) -> Response:
     """Change one's own account, but for its rights; for admins any, but for their own rights."""
@@ -85,6 +103,7 @@ def patch_user(session: Session, user_id: str) -> Response:
 
 
 @blueprint.patch("/user/<user_id>/password-reset")
+@documented(DONE | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def reset_user_password(session: Session, user_id: str) -> Response:
     """Replace a password by a random one, log its user out everywhere, and mail how to choose a new one.
