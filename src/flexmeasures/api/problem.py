@@ -66,7 +66,9 @@ def _unstorable(error: DataError) -> Response:
     """Refuse a value that the database takes for no text or number, such as a text with a NUL character."""
     db.session.rollback()
     log.info("A value cannot be stored: %s", error.orig)
-    refusal = statuses.UNPROCESSABLE_ENTITY("It holds a value that cannot be stored, such as a NUL character.")
+    refusal = statuses.UNPROCESSABLE_ENTITY(
+        "It holds a value that cannot be stored, such as a NUL character."
+    )
     return answer(422, refusal.message, statuses_name=refusal.status.name)
 
 

@@ -24,7 +24,7 @@ def enqueue_forecasts(connection: redis.Redis, orders: Sequence[ForecastOrder]) 
         orders: What to forecast.
     """
     queue = get_queue(connection, "forecasting")
-    with connection.pipeline() as pipeline:
+    with connection.pipeline(transaction=False) as pipeline:
         for order in orders:
             job = queue.create_job(
                 run_forecast,

@@ -21,11 +21,13 @@ from flexmeasures.domain.errors import InvalidInput, NaiveTime
 from flexmeasures.domain.time import parse_duration, parse_horizon, parse_instant
 
 __all__ = [
+    "SINGULARS",
     "GetDeviceMessage",
     "GetMeterData",
     "GetPrognosis",
     "Group",
     "Message",
+    "Post",
     "PostMeterData",
     "PostPriceData",
     "PostPrognosis",
@@ -42,6 +44,9 @@ _PLURALS = {
     "source": "sources",
     "group": "groups",
 }
+
+SINGULARS = {plural: singular for singular, plural in _PLURALS.items()}
+"""Each key that has a singular, and it."""
 
 
 def _as_list(value: object) -> list[Any]:
@@ -172,7 +177,7 @@ Horizon = Annotated[
     BeforeValidator(
         _optional(_refused_with(statuses.INVALID_HORIZON, lambda value: BeliefHorizon(*parse_horizon(value))))
     ),
-    _text("duration", "-PT5M"),
+    WithJsonSchema({"type": "string", "pattern": r"^-?(R\d*/)?P[\dYMWDTHS.]+$", "examples": ["-PT5M"]}),
 ]
 Prior = Annotated[
     datetime | None,
@@ -247,14 +252,29 @@ def _read_groups(key: str, with_values: bool) -> Callable[[Any], list[Group]]:
     return read
 
 
+_EXAMPLES = {
+    "connections": "ea1.2018-06.io.flexmeasures.company:30:73",
+    "markets": "ea1.2018-06.io.flexmeasures.company:epex_da",
+    "sensors": "ea1.2018-06.io.flexmeasures.company:temperature:33.4843866:126.477859",
+    "events": "ea1.2018-06.io.flexmeasures.company:7:10:203:soc",
+}
+
+
 def groups_field(key: str, with_values: bool) -> Any:
     """Declare the groups of a message."""
-    item: dict[str, Any] = {
-        "type": "object",
-        "properties": {key: {"type": "array", "items": {"type": "string"}}},
+    singular = SINGULARS[key]
+    example = _EXAMPLES[key]
+    text = {"type": "string", "format": "ea1", "examples": [example]}
+    properties: dict[str, Any] = {
+        singular: text,
+        key: {"type": "array", "items": text, "minItems": 1, "examples": [[example]]},
     }
+    needed = [{"anyOf": [{"required": [singular]}, {"required": [key]}]}]
     if with_values:
-        item["properties"]["values"] = {"type": "array", "items": {"type": "number"}}
+        properties["value"] = {"type": "number"}
+        properties["values"] = {"type": "array", "items": {"type": "number"}, "minItems": 1}
+        needed.append({"anyOf": [{"required": ["value"]}, {"required": ["values"]}]})
+    item = {"type": "object", "properties": properties, "allOf": needed}
     return Annotated[
         list[Group],
         BeforeValidator(_read_groups(key, with_values)),
@@ -288,6 +308,8 @@ class Message(BaseModel):
 
     expected_type: ClassVar[str]
     address_key: ClassVar[str | None] = None
+    required: ClassVar[tuple[str, ...]] = ()
+    """Fields without which a message is refused; all have a default, so that each has its own refusal."""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Self:
@@ -316,6 +338,7 @@ class _Request(Message):
     """Ask for power over a period."""
 
     address_key = "connections"
+    required = ("unit", "groups", "start", "duration")
 
     unit: PowerUnit = None
     groups: groups_field("connections", with_values=False) = None
@@ -339,32 +362,41 @@ class GetPrognosis(_Request):
     expected_type = "GetPrognosisRequest"
 
 
-class _PowerPost(Message):
-    """Send power over a period."""
+class Post(Message):
+    """Send data over a period."""
 
-    address_key = "connections"
+    required = ("unit", "groups", "start", "duration")
 
-    unit: PowerUnit = None
-    groups: groups_field("connections", with_values=True) = None
+    # Declared again by each message, and checked in this order all the same.
+    unit: Any = None
+    groups: Any = None
     horizon: Horizon = None
     prior: Prior = None
     start: Start = None
     duration: Duration = None
 
 
-class PostMeterData(_PowerPost):
+class PostMeterData(Post):
     """Send measured power."""
 
     expected_type = "PostMeterDataRequest"
+    address_key = "connections"
+
+    unit: PowerUnit = None
+    groups: groups_field("connections", with_values=True) = None
 
 
-class PostPrognosis(_PowerPost):
+class PostPrognosis(Post):
     """Send forecasts of power."""
 
     expected_type = "PostPrognosisRequest"
+    address_key = "connections"
+
+    unit: PowerUnit = None
+    groups: groups_field("connections", with_values=True) = None
 
 
-class PostPriceData(Message):
+class PostPriceData(Post):
     """Send prices, measured or forecast."""
 
     expected_type = "PostPriceDataRequest"
@@ -372,13 +404,9 @@ class PostPriceData(Message):
 
     unit: PriceUnit = None
     groups: groups_field("markets", with_values=True) = None
-    horizon: Horizon = None
-    prior: Prior = None
-    start: Start = None
-    duration: Duration = None
 
 
-class PostWeatherData(Message):
+class PostWeatherData(Post):
     """Send weather, measured or forecast."""
 
     expected_type = "PostWeatherDataRequest"
@@ -386,10 +414,6 @@ class PostWeatherData(Message):
 
     unit: WeatherUnit = None
     groups: groups_field("sensors", with_values=True) = None
-    horizon: Horizon = None
-    prior: Prior = None
-    start: Start = None
-    duration: Duration = None
 
 
 @dataclass(frozen=True)
@@ -415,6 +439,7 @@ class PostUdiEvent(Message):
     """Send the state of charge of a device, and perhaps which one it must have later."""
 
     expected_type = "PostUdiEventRequest"
+    required = ("unit", "datetime", "events", "values")
 
     unit: SocUnit = None
     datetime: Moment = None
@@ -445,6 +470,7 @@ class GetDeviceMessage(Message):
 
     expected_type = "GetDeviceMessageRequest"
     address_key = "events"
+    required = ("groups",)
 
     groups: groups_field("events", with_values=False) = None
     duration: PlanDuration = None
