@@ -53,6 +53,12 @@ imports: $(VENV)/.installed-test
 unit: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest tests/unit
 
+docs: $(VENV)/.installed-test ## Write the generated parts of the documentation
+	@$(BIN)/python docs/reference/generate.py
+
+e2e: $(VENV)/.installed-test ## Stories through a real browser (Debian: apt-get install chromium)
+	@$(BIN)/python -m pytest -m e2e
+
 bench: $(VENV)/.installed-test ## Benchmarks: medians, ratios and where the time goes (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)
 
