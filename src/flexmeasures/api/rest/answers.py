@@ -132,6 +132,7 @@ TOKEN_REFUSED = {
     400: Answer("E-mail address or password is missing, or the body is no JSON object.", _ERRORS),
     401: Answer("The password is wrong, or the account is not active.", _ERRORS),
     404: Answer("There is no such user.", _ERRORS),
+    422: Answer("UNPROCESSABLE_ENTITY: the address holds a NUL character", component("Refusal")),
     429: Answer(
         "Too many attempts have failed.",
         {"anyOf": [_ERRORS, component("Refusal")]},
