@@ -69,7 +69,8 @@ def create(
         app,
         resources=values["CORS_RESOURCES"],
         origins=values["CORS_ORIGINS"],
-        supports_credentials=values["CORS_SUPPORTS_CREDENTIALS"] and values["CORS_ORIGINS"] != "*",
+        supports_credentials=values["CORS_SUPPORTS_CREDENTIALS"]
+        and not _is_everybody(values["CORS_ORIGINS"]),
         expose_headers=[access.HEADER, "Retry-After"],
     )
     app.before_request(_insist_on_https)
@@ -82,6 +83,11 @@ def create(
     problem.register(app)
     plugins.register(app)
     return app
+
+
+def _is_everybody(origins: str | list[str]) -> bool:
+    """Tell whether all origins are let in; none of them may then act with the cookies of its visitors."""
+    return not {"*", ".*"}.isdisjoint([origins] if isinstance(origins, str) else origins)
 
 
 def _insist_on_https() -> Response | None:

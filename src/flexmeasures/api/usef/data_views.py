@@ -92,6 +92,7 @@ def _read_power(
     assets = connections_of(call, message.groups)
     for asset in assets.values():
         check_resolution(asset.sensor, message.resolution)
+    _check_size(call, [asset.sensor.event_resolution for asset in assets.values()], end - message.start)
     try:
         sources = choose_sources(call.session, call.user, message.sources, default, types)
     except NotFound as error:
@@ -112,6 +113,16 @@ def _read_power(
         "duration": format_duration(message.duration),
         "unit": message.unit,
     }
+
+
+def _check_size(call: Call, resolutions: Sequence[timedelta], period: timedelta) -> None:
+    """Refuse a question about more events than one request may be about, before any of them is read."""
+    limit = call.config["FLEXMEASURES_MAX_VALUES_PER_REQUEST"]
+    asked = sum(period // resolution for resolution in resolutions)
+    if asked > limit:
+        raise statuses.TOO_LARGE(
+            f"It is about {asked} values, but {limit} is the limit. Ask for a shorter period."
+        )
 
 
 def post_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
