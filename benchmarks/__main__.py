@@ -21,8 +21,8 @@ def main(arguments: list[str]) -> int:
         print("No such benchmark. There are:\n  " + "\n  ".join(benchmarks.REGISTRY))
         return 2
     print(
-        f"Calibration: ten million steps of a Python loop took {benchmarks.calibrate():.2f} s "
-        f"(targets were set where it takes {benchmarks.CALIBRATION_REFERENCE} s)"
+        f"Calibration: two million steps of a Python loop took {benchmarks.calibrate():.2f} s "
+        f"(targets were set where they take {benchmarks.CALIBRATION_REFERENCE} s)"
     )
     for name, function in chosen.items():
         print(f"\n{name}")

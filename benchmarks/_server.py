@@ -13,23 +13,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import psutil
+from flask import Flask
 
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare
 from flexmeasures.testing import Cast, make_cast
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "free_port", "message", "serve", "wait_for"]
 
 
 class Server:
-    """The server, and a client with a token."""
+    """The server, a client with a token, and an app on the same database."""
 
-    def __init__(self, folder: Path, cast: Cast, port: int, process: subprocess.Popen[bytes]) -> None:
-        self.folder = folder
+    def __init__(self, app: Flask, cast: Cast, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.app = app
         self.cast = cast
         self.port = port
         self.process = process
@@ -38,16 +40,16 @@ class Server:
 
     def connect(self) -> None:
         """Wait for the server and get a token."""
-        for _ in range(600):
-            try:
-                self.request("GET", "/api/")
-                break
-            except OSError:
-                self.connection.close()
-                time.sleep(0.05)
+        wait_for(self.port)
         body = {"email": self.cast.owner_email, "password": self.cast.password}
         _, answer = self.request("POST", "/api/requestAuthToken", json.dumps(body).encode())
         self.headers["Authorization"] = json.loads(answer)["auth_token"]
+
+    def another_client(self) -> Server:
+        """Make a client of the same server with a connection of its own."""
+        other = copy(self)
+        other.connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        return other
 
     def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Send one request and read the whole answer."""
@@ -93,7 +95,7 @@ def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
         cast = make_cast(db.session)
         db.session.commit()
         db.session.remove()
-    port = _free_port()
+    port = free_port()
     processes = [
         subprocess.Popen(
             [
@@ -111,7 +113,7 @@ def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
                 [sys.executable, "-m", "flexmeasures", *command], env=environment, stdout=subprocess.DEVNULL
             )
         )
-    server = Server(folder, cast, port, processes[0])
+    server = Server(app, cast, port, processes[0])
     try:
         server.connect()
         yield server
@@ -127,10 +129,23 @@ def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Wait until something listens on a port of this machine; for half a minute at most."""
+    for _ in range(600):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise RuntimeError(f"Nothing listens on port {port}.")
 
 
 def message(kind: str, **fields: Any) -> bytes:

@@ -218,8 +218,9 @@ def _where(window: Window) -> tuple[str, dict[str, Any]]:
         "belief_horizon >= %(min_horizon)s": window.min_horizon,
         "belief_horizon <= %(max_horizon)s": window.max_horizon,
         "event_start + %(resolution)s - belief_horizon <= %(held_by)s": window.held_by,
-        "source_id in (select id from data_source where type = any(%(types)s))": sources.types,
-        "source_id in (select id from data_source where type != 'user' or user_id = any(%(user_ids)s))": (
+        # As arrays, which are looked up before the beliefs are: a join would lose the order of the index.
+        "source_id = any(array(select id from data_source where type = any(%(types)s)))": sources.types,
+        "source_id = any(array(select id from data_source where type != 'user' or user_id = any(%(user_ids)s)))": (
             sources.user_ids
         ),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ARRAY, String, any_, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session, joinedload
 
 from flexmeasures.data.tables import DataSource, Role, User
@@ -26,7 +26,7 @@ _USERS_BY_ROLE = (
     select(Role.name, User.id)
     .select_from(Role)
     .join(User.roles)
-    .where(Role.name == any_(bindparam("names", type_=ARRAY(String))), User.active)
+    .where(Role.name.in_(bindparam("names", expanding=True)), User.active)
     .order_by(User.id)
 )
 _SOURCE_OF_USER = select(DataSource.id).where(DataSource.user_id == bindparam("user_id"))
@@ -69,7 +69,8 @@ def user_ids_with_role(session: Session, names: Iterable[str]) -> dict[str, list
 
 def source_of_user(session: Session, user: User) -> int:
     """Get the id of the source of a user's own data, made at first need."""
-    source_id = session.scalar(_SOURCE_OF_USER, {"user_id": user.id})
+    # A user that was loaded before its source was made does not know it.
+    source_id = user.source_id or session.scalar(_SOURCE_OF_USER, {"user_id": user.id})
     if source_id is None:
         source = DataSource(name=user.username, type="user", user_id=user.id)
         session.add(source)

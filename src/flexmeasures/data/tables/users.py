@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask_security.core import RoleMixin, UserMixin
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, String, Table
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, String, Table, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from flexmeasures.data.database import db
+from flexmeasures.data.tables.sources import DataSource
 
 __all__ = ["Role", "User"]
 
@@ -49,6 +50,11 @@ class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
     last_login_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     login_count: Mapped[int] = mapped_column(BigInteger, default=0)
     roles: Mapped[list[Role]] = relationship(secondary=roles_users, lazy="selectin", order_by=Role.id)
+
+    # The source of what the user posts, known with the user: posts need it.
+    source_id: Mapped[int | None] = column_property(
+        select(DataSource.id).where(DataSource.user_id == id).correlate_except(DataSource).scalar_subquery()  # noqa: A003
+    )
 
     def __repr__(self) -> str:
         return f"<User {self.username} (ID:{self.id})>"

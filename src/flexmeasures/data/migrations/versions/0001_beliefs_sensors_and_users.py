@@ -16,16 +16,17 @@ down_revision = None
 BELIEF_RULES = """
 create function belief_has_parents() returns trigger language plpgsql set search_path from current as $$
 declare
-    orphans integer;
+    pair record;
 begin
-    perform 1 from sensor where id in (select sensor_id from new_beliefs) for key share;
-    perform 1 from data_source where id in (select source_id from new_beliefs) for key share;
-    select count(*) into orphans from (select distinct sensor_id, source_id from new_beliefs) b
-        where not exists (select 1 from sensor where id = b.sensor_id)
-        or not exists (select 1 from data_source where id = b.source_id);
-    if orphans > 0 then
-        raise foreign_key_violation using message = 'a belief needs an existing sensor and source';
-    end if;
+    for pair in select distinct sensor_id, source_id from new_beliefs loop
+        perform 1 from sensor where id = pair.sensor_id for key share;
+        if found then
+            perform 1 from data_source where id = pair.source_id for key share;
+        end if;
+        if not found then
+            raise foreign_key_violation using message = 'a belief needs an existing sensor and source';
+        end if;
+    end loop;
     return null;
 end $$;
 create trigger belief_has_parents after insert on belief
