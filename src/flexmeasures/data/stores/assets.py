@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ARRAY, Integer, String, any_, bindparam, or_, select
+from sqlalchemy import ARRAY, String, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import Asset, AssetType, Market, MarketType, WeatherSensorType
@@ -25,9 +25,10 @@ __all__ = [
 MAX_ID = 2**31 - 1
 """Larger numbers fit no id column, so there can be no such row."""
 
-# Asked with every message: building such a statement costs more than running it, so it is built once.
+# Asked with every message: building such a statement costs more than running it, so it is built once. With a list
+# instead of an array PostgreSQL, too, plans it once.
 _NAMES = bindparam("names", type_=ARRAY(String))
-_HAS_ID = Asset.id == any_(bindparam("ids", type_=ARRAY(Integer)))
+_HAS_ID = Asset.id.in_(bindparam("ids", expanding=True))
 _ASSETS_BY_ID = select(Asset).where(_HAS_ID)
 _ASSETS_BY_ID_OR_NAME = select(Asset).where(
     or_(_HAS_ID, Asset.name == any_(_NAMES), Asset.display_name == any_(_NAMES))
