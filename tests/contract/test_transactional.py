@@ -28,10 +28,10 @@ def test_a_transaction_is_stored_as_a_whole():
     """What a function does is committed when it ends, and its outcome is handed on."""
 
     @as_transaction
-    def add(session, *names, suffix):
+    def add(*names, suffix):
         """Add roles."""
         for name in names:
-            session.add(Role(name=name + suffix))
+            db.session.add(Role(name=name + suffix))
         return len(names)
 
     assert add("a", "b", suffix="!") == 2
@@ -44,9 +44,9 @@ def test_a_transaction_that_fails_leaves_nothing(error):
     """Whatever ends a function early, nothing of it is stored, and the error goes on."""
 
     @as_transaction
-    def stumble(session):
-        session.add(Role(name="half"))
-        session.flush()
+    def stumble():
+        db.session.add(Role(name="half"))
+        db.session.flush()
         raise error
 
     with pytest.raises(error):

@@ -12,6 +12,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from flexmeasures.auth.setup import hash_new_password
+from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
 from flexmeasures.domain.errors import FlexError
@@ -60,7 +61,7 @@ def _create(session: Any, create: Any, new: Any) -> Any:
 def structure() -> None:
     """Initialize structural data like asset types, market types and weather sensor types."""
     click.echo("Populating the database with structural data ...")
-    for kind, count in as_transaction(add_structure)().items():
+    for kind, count in as_transaction(add_structure)(db.session).items():
         click.echo(f"DB now has {count} {kind}(s)")
 
 
@@ -88,7 +89,7 @@ def user(username: str, email: str, roles: str, timezone: str, password_stdin: b
         )
         return f"Successfully created user {made} with ID {made.id}"
 
-    click.echo(in_transaction())
+    click.echo(in_transaction(db.session))
 
 
 def _read_password(from_stdin: bool) -> str:
@@ -123,7 +124,9 @@ def _read_password(from_stdin: bool) -> str:
 @click.option("--max-soc-in-MWh", "max_soc_in_mwh", type=float, help="Largest state of charge [MWh].")
 def asset(event_resolution: int, **fields: Any) -> None:
     """Create a new asset."""
-    made = _create(create_asset, NewAsset(event_resolution=timedelta(minutes=event_resolution), **fields))
+    made = _create(
+        db.session, create_asset, NewAsset(event_resolution=timedelta(minutes=event_resolution), **fields)
+    )
     click.echo(f"Successfully created asset with ID {made.id}")
     try:
         authority = NamingAuthority.of_host(
@@ -146,7 +149,7 @@ def asset(event_resolution: int, **fields: Any) -> None:
 def weather_sensor(event_resolution: int, **fields: Any) -> None:
     """Add a weather sensor."""
     new = NewWeatherSensor(event_resolution=timedelta(minutes=event_resolution), **fields)
-    click.echo(f"Successfully created sensor with ID {_create(create_weather_sensor, new).id}")
+    click.echo(f"Successfully created sensor with ID {_create(db.session, create_weather_sensor, new).id}")
 
 
 @add.command("market")
@@ -181,4 +184,4 @@ def market(event_resolution: int, knowledge_horizon: str, knowledge_horizon_par:
         knowledge_horizon=(knowledge_horizon, parameters),
         **fields,
     )
-    click.echo(f"Successfully created market with ID {_create(create_market, new).id}")
+    click.echo(f"Successfully created market with ID {_create(db.session, create_market, new).id}")

@@ -91,7 +91,7 @@ def save(name: str | None, directory: str | None, structure: bool, data: bool) -
     def in_transaction(session: Any) -> list[str]:
         return save_backup(session, folder, _named(name), BackupTables(structure, data), _now())
 
-    for table in in_transaction():
+    for table in in_transaction(db.session):
         click.echo(f"Successfully saved {name}/{table}.")
 
 
@@ -105,7 +105,7 @@ def load(name: str | None, directory: str | None, structure: bool, data: bool) -
     def in_transaction(session: Any) -> list[str]:
         return load_backup(session, folder, _named(name), BackupTables(structure, data))
 
-    for table in in_transaction():
+    for table in in_transaction(db.session):
         click.echo(f"Successfully loaded {name}/{table}.")
 
 

@@ -166,7 +166,7 @@ def _add_site(folder: Path, password: str) -> None:
     )
     prepare(app)
     with app.app_context():
-        as_transaction(_create_site)(hash_new_password(password))
+        as_transaction(_create_site)(db.session, hash_new_password(password))
         db.engine.dispose()
 
 

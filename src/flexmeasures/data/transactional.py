@@ -23,16 +23,13 @@ class PartialTaskCompletionException(Exception):
 
 
 def as_transaction(function: Function) -> Function:
-    """Run a function in one transaction: all of its changes are stored, or none.
-
-    The function is called with the session before its own arguments.
-    """
+    """Run a function in one transaction: all of its changes to ``db.session`` are stored, or none."""
 
     @functools.wraps(function)
     def in_transaction(*args: Any, **kwargs: Any) -> Any:
         session = db.session
         try:
-            outcome = function(session, *args, **kwargs)
+            outcome = function(*args, **kwargs)
             session.commit()
         except BaseException:
             session.rollback()

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import redis
 
+from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
@@ -42,4 +43,4 @@ def run_forecast(order: ForecastOrder) -> int:
     Returns:
         How many events were forecast.
     """
-    return int(as_transaction(make_forecasts)(order))
+    return int(as_transaction(make_forecasts)(db.session, order))
