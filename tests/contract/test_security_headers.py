@@ -1,5 +1,6 @@
 """HTTPS, proxies and logging in with a browser."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -147,6 +148,16 @@ def test_a_wrong_login_shows_the_page_again(client, cast, email, password):
     if "@" in email:
         assert f'value="{email}"' in answer.text
     assert client.get("/").status_code == 302
+
+
+def test_no_other_site_can_log_somebody_in(make_client, cast):
+    """The form is taken only with the token that it was shown with."""
+    browser = make_client(WTF_CSRF_ENABLED=True)
+    form = {"email": cast.owner_email, "password": cast.password}
+    refused = browser.post("/login", data=form)
+    assert (refused.status_code, "CSRF token is missing" in refused.text) == (200, True)
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', browser.get("/login").text)[1]
+    assert browser.post("/login", data={**form, "csrf_token": token}).status_code == 302
 
 
 def test_an_inactive_user_cannot_log_in(client, cast):

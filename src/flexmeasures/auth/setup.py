@@ -43,7 +43,6 @@ def init_app(app: Flask) -> None:
     # An API is called by programs; a browser's session is protected by the cookie's SameSite rule and by the
     # forms' own tokens.
     app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
-    app.config.setdefault("SECURITY_CSRF_IGNORE_UNAUTH_ENDPOINTS", True)
     if app.testing:
         app.config.setdefault("WTF_CSRF_ENABLED", False)
         # The least that bcrypt allows: tests log in often and have nothing to hide.
