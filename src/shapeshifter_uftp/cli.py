@@ -197,6 +197,68 @@ def run_cro(  # noqa: PLR0913, PLR0917  one parameter for each option
     cro.run()
 
 
+_domain = click.option("--domain", required=True, help="Our domain.")
+_role = click.option("--role", required=True, type=ROLE, help="Our role.")
+_journal = click.option(
+    "--journal",
+    help="Where messages are kept: a path or an SQLAlchemy URL; without it: where services keep them.",
+)
+
+
+def _open_journal(domain: str, role: str, where: str | None) -> Any:
+    from shapeshifter_uftp.service.base import default_journal_path  # noqa: PLC0415  loads the service
+    from shapeshifter_uftp.store import Journal, open_database  # noqa: PLC0415
+
+    our_role = UsefRole(role.upper())
+    place: str | Path = where or default_journal_path(domain, our_role)
+    if "://" not in str(place) and not Path(place).exists():
+        raise click.ClickException(f"There is no journal {place}: name it with --journal.")
+    return Journal(open_database(place), f"{domain} {our_role}")
+
+
+@main.command()
+@_domain
+@_role
+@_journal
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(domain: str, role: str, journal: str | None, as_json: bool) -> None:
+    """Say what waits, what failed or was never answered, and which partners are faulty."""
+    from shapeshifter_uftp.store import Direction, State  # noqa: PLC0415  only here
+
+    kept = _open_journal(domain, role, journal)
+    counts = {way: {state: kept.count(way, state) for state in State} for way in Direction}
+    faults = kept.partners.faulty()
+    if as_json:
+        listed = [
+            {"domain": f.domain, "role": f.role, "since": _instant(f.since), "reason": f.reason}
+            for f in faults
+        ]
+        click.echo(json.dumps({"messages": counts, "faulty": listed}))
+        return
+    click.echo(f"{'':<10}" + "".join(f"{state:>10}" for state in State))
+    for way in Direction:
+        click.echo(f"{way:<10}" + "".join(f"{counts[way][state]:>10}" for state in State))
+    for fault in faults:
+        click.echo(f"Faulty since {_instant(fault.since)}: {fault.role} {fault.domain}: {fault.reason}")
+
+
+def _instant(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@main.command("clear-partner")
+@_domain
+@_role
+@_journal
+@click.option("--partner", nargs=2, required=True, metavar="ROLE DOMAIN", help="Who is sound again.")
+def clear_partner(domain: str, role: str, journal: str | None, partner: tuple[str, str]) -> None:
+    """Send to a partner again that was marked as faulty; a running service notices within seconds."""
+    kept = _open_journal(domain, role, journal)
+    if not kept.partners.clear((partner[1], UsefRole(partner[0].upper()))):
+        raise click.ClickException(f"{partner[0]} {partner[1]} was not marked as faulty.")
+    click.echo(f"What waits for {partner[0]} {partner[1]} is sent again.")
+
+
 @main.command()
 @click.option("--period", type=click.DateTime(["%Y-%m-%d"]), help="The day to trade; without it: tomorrow.")
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON, one a line.")

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -79,6 +80,14 @@ class Recorder(Protocol):
 
     def sending(self, message: PayloadMessage, content: bytes, recipient_role: UsefRole) -> None:
         """Take note of a message that is about to be posted."""
+        ...
+
+    def answered(self, message: PayloadMessage, answer: PayloadMessageResponse) -> None:
+        """Take note that the partner said in its HTTP answer what becomes of a message."""
+        ...
+
+    def failed(self, message: PayloadMessage, error: TransportError) -> None:
+        """Take note that a message did not get through."""
         ...
 
 
@@ -158,10 +167,27 @@ class _Client:
             # Before it is sent: the answer may come back sooner than the post returns.
             self._recorder.sending(prepared, content, self.recipient_role)
         authorization: dict[str, str] = {}
+        renew = None
         if partner.oauth_client:
             with partner.oauth_client.ensure_authenticated() as oauth:
-                authorization = oauth.auth_header
-        return Exchange(prepared, content, partner.endpoint or "", authorization, partner.public_key)
+                authorization, renew = oauth.auth_header, oauth.renew
+        return Exchange(prepared, content, partner.endpoint or "", authorization, partner.public_key, renew)
+
+    def _outcome(self, exchange: Exchange) -> PayloadMessageResponse:
+        """Give the outcome of an exchange that is over."""
+        outcome = exchange.outcome()
+        if self._recorder and exchange.is_answered:
+            self._recorder.answered(exchange.sent, outcome)
+        return outcome
+
+    @contextmanager
+    def _noting_failure(self, exchange: Exchange) -> Iterator[None]:
+        try:
+            yield
+        except TransportError as error:
+            if self._recorder:
+                self._recorder.failed(exchange.sent, error)
+            raise
 
 
 def _no_answer(request: HttpRequest, error: Exception) -> TransportError:
@@ -185,14 +211,15 @@ class SyncClient(_Client):
         import httpx  # noqa: PLC0415  loaded only when something is sent
 
         exchange = self._exchange(message)
-        while exchange.request is not None:
-            request = exchange.request
-            try:
-                answer = self.http.post(request.url, content=request.content, headers=request.headers)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise _no_answer(request, error) from error
-            exchange.receive(answer.status_code, answer.headers, answer.content)
-        return exchange.outcome()
+        with self._noting_failure(exchange):
+            while exchange.request is not None:
+                request = exchange.request
+                try:
+                    answer = self.http.post(request.url, content=request.content, headers=request.headers)
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                    raise _no_answer(request, error) from error
+                exchange.receive(answer.status_code, answer.headers, answer.content)
+        return self._outcome(exchange)
 
     def close(self) -> None:
         """Close the connections."""
@@ -228,14 +255,22 @@ class AsyncClient(_Client):
         # With the endpoint given nothing waits, and a thread would only cost time.
         waits = self.recipient_endpoint is None or self.oauth_client is not None
         exchange = await asyncio.to_thread(self._exchange, message) if waits else self._exchange(message)
-        while exchange.request is not None:
-            request = exchange.request
-            try:
-                answer = await self.http.post(request.url, content=request.content, headers=request.headers)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise _no_answer(request, error) from error
-            exchange.receive(answer.status_code, answer.headers, answer.content)
-        return exchange.outcome()
+        with self._noting_failure(exchange):
+            while exchange.request is not None:
+                request = exchange.request
+                try:
+                    answer = await self.http.post(
+                        request.url, content=request.content, headers=request.headers
+                    )
+                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                    raise _no_answer(request, error) from error
+                received = (answer.status_code, answer.headers, answer.content)
+                if self.oauth_client is not None:
+                    # A refused token is renewed there, which waits for the authorisation server.
+                    await asyncio.to_thread(exchange.receive, *received)
+                else:
+                    exchange.receive(*received)
+        return self._outcome(exchange)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ import copy
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
@@ -119,20 +119,25 @@ class Exchange:
         endpoint: Where to post them.
         authorization: Headers for the endpoint's host.
         public_key: The partner's key, for a signed answer; None when unknown.
+        renew: Gives another authorization than the one in some headers, which the endpoint refused; None: there is
+            none to be had.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what came later is optional
         self,
         sent: PayloadMessage,
         content: bytes,
         endpoint: str,
         authorization: Mapping[str, str] | None = None,
         public_key: str | None = None,
+        renew: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None,
     ) -> None:
         self.sent = sent
-        self._public_key = public_key
+        self._public_key, self._renew = public_key, renew
         self._hops = 0
         self._outcome: PayloadMessageResponse | None = None
+        self.is_answered = False
+        """Whether the partner itself has said, in the HTTP answer, what becomes of the message."""
         self.request: HttpRequest | None = HttpRequest(endpoint, post_headers(authorization), content)
 
     def receive(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
@@ -147,6 +152,11 @@ class Exchange:
             raise InvalidValue("This exchange is over: there was nothing to receive")
         if status in _REDIRECTS:
             self.request = self._redirected(request, status, headers)
+            return
+        if status == 401 and self._renew is not None and "Authorization" in request.headers:
+            # The token may have been revoked; a signature that does not fit is refused again.
+            renew, self._renew = self._renew, None
+            self.request = HttpRequest(request.url, post_headers(renew(request.headers)), request.content)
             return
         self.request = None
         if not 200 <= status < 300:
@@ -198,6 +208,7 @@ class Exchange:
             raise InvalidSignatureException(
                 f"The answer is signed by {envelope.sender_domain} for somebody else"
             )
+        self.is_answered = isinstance(answer, PayloadMessageResponse)
         return answer if isinstance(answer, PayloadMessageResponse) else self._stored()
 
     def _stored(self) -> PayloadMessageResponse:

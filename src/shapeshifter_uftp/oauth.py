@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from shapeshifter_uftp.exceptions import TransportError
@@ -16,7 +17,12 @@ _MARGIN = 10.0
 
 
 class AuthorizationError(TransportError):
-    """The authorisation server gave no token."""
+    """The authorisation server gave no token, which says nothing about the partner nor the message."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same bytes may get through later: yes, once the server, or our secret there, is in order."""
+        return True
 
 
 class OAuthClient:
@@ -29,9 +35,10 @@ class OAuthClient:
         scope: Asked for when given.
         timeout: Longest wait for the authorisation server [s].
         clock: Monotonic seconds; for tests.
+        tls: TLS settings for the authorisation server; None: the authorities of the system, no certificate.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the order of the first three is promised
         self,
         url: str,
         client_id: str,
@@ -39,9 +46,10 @@ class OAuthClient:
         scope: str | None = None,
         timeout: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.url, self.client_id, self._client_secret, self.scope = url, client_id, client_secret, scope
-        self._timeout, self._clock = timeout, clock
+        self._timeout, self._clock, self._tls = timeout, clock, tls
         self._token: str | None = None
         self._ends = 0.0
         self._lock = threading.Lock()
@@ -83,8 +91,8 @@ class OAuthClient:
         if self.scope:
             form["scope"] = self.scope
         try:
-            response = httpx.post(self.url, data=form, timeout=self._timeout)
-        except httpx.HTTPError as error:
+            response = httpx.post(self.url, data=form, timeout=self._timeout, verify=self._tls or True)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise AuthorizationError(
                 f"The authorisation server {self.url} did not answer: {error}"
             ) from error
@@ -112,6 +120,20 @@ class OAuthClient:
                 self.authenticate()
         yield self
 
-    def forget(self) -> None:
-        """Forget the token: the endpoint did not accept it."""
-        self._token = None
+    def renew(self, refused: Mapping[str, str]) -> dict[str, str]:
+        """Give another header than one that an endpoint did not accept: its token was revoked before its end.
+
+        Of several threads that were refused with the same token, the first gets a new one for all.
+
+        Args:
+            refused: The headers of the request that was refused.
+
+        Raises:
+            AuthorizationError: There is no new token.
+        """
+        with self._lock:
+            if self._token is not None and refused.get("Authorization") == self.auth_header["Authorization"]:
+                self._token = None
+            if not self.authenticated:
+                self.authenticate()
+            return self.auth_header

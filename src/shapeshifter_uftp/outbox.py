@@ -22,7 +22,7 @@ from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscov
 from shapeshifter_uftp.exchange import Exchange
 from shapeshifter_uftp.lanes import Lanes
 from shapeshifter_uftp.references import main_reference
-from shapeshifter_uftp.store import Direction, Entry, Journal, State
+from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, State
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 from shapeshifter_uftp.uftp.payload import PayloadMessage
 
@@ -30,6 +30,7 @@ __all__ = ["Outbox", "RetryPolicy"]
 
 _log = logging.getLogger("shapeshifter_uftp.outbox")
 _OUTCOME_UNKNOWN = "no clean answer"
+_LOOK_AGAIN = 5.0  # how often to see whether a faulty partner was cleared [s]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,9 @@ class RetryPolicy:
         longest_pause: Cap of the pause [s].
         jitter: Random part of a pause, 0 to 1: partners that failed together do not return together.
         give_up_after: How long to try [s]; the standard asks for an hour at least.
+        faulty_after: After how many permanent refusals in a row a partner counts as faulty, so that what goes to it
+            waits until an operator clears it; None: never.
+        answer_within: How long the answer to a delivered request may take [s]; then it is reported as missing.
     """
 
     first_pause: float = 1.0
@@ -49,6 +53,8 @@ class RetryPolicy:
     longest_pause: float = 300.0
     jitter: float = 0.2
     give_up_after: float = 2 * 3600.0
+    faulty_after: int | None = 5
+    answer_within: float = 2 * 3600.0
 
     def pause(self, attempts: int, chance: float) -> float:
         """Give the pause [s] after a number of failed attempts; ``chance`` is a random number from 0 to 1.
@@ -82,6 +88,7 @@ class Outbox:
         policy: When to try again.
         options: How to reach partners.
         on_failure: Told of every message that is given up: the entry and why.
+        on_fault: Told of every partner that is marked as faulty.
         clock: Seconds since 1970; for tests.
     """
 
@@ -93,11 +100,12 @@ class Outbox:
         policy: RetryPolicy | None = None,
         options: TransportOptions | None = None,
         on_failure: Callable[[Entry, TransportError], None] | None = None,
+        on_fault: Callable[[Fault], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal, self._address_book, self._clock = journal, address_book, clock
         self._policy, self._options = policy or RetryPolicy(), options or TransportOptions()
-        self._on_failure = on_failure
+        self._on_failure, self._on_fault = on_failure, on_fault
         self._http: Any = None
         self._lock = threading.Lock()
         self._lanes = Lanes("uftp-outbox", journal, Direction.OUT, self._deliver, clock)
@@ -128,12 +136,24 @@ class Outbox:
             return self._give_up(
                 entry, State.EXPIRED, ClientTransportException(entry.reason or "expired unsent")
             )
+        fault = self._journal.partners.fault_of(entry.partner)
+        if fault is not None:
+            return self._wait_for_clearing(entry, fault, now)
         try:
             self._post(entry)
         except TransportError as error:
             return self._failed(entry, error, now)
-        self._journal.mark(entry, State.DONE, status=200)
+        self._journal.partners.took(entry.partner)
+        self._journal.mark(entry, State.DONE, status=200, at=now)
         return True
+
+    def _wait_for_clearing(self, entry: Entry, fault: Fault, now: float) -> bool:
+        """Keep a message back while its partner is faulty, as long as it is worth sending."""
+        reason = f"{fault.domain} is marked as faulty: {fault.reason}"
+        if now > entry.at + self._policy.give_up_after:
+            return self._give_up(entry, State.FAILED, ClientTransportException(reason))
+        self._journal.postpone(entry, now + _LOOK_AGAIN, reason=reason[:500])
+        return False
 
     def _post(self, entry: Entry) -> None:
         import httpx  # noqa: PLC0415  loaded only when something is sent
@@ -146,11 +166,12 @@ class Outbox:
                 f"{entry.partner_role} {entry.partner_domain} has no known endpoint"
             )
         authorization: Mapping[str, str] = {}
+        renew = None
         if partner.oauth_client:
             with partner.oauth_client.ensure_authenticated() as oauth:
-                authorization = oauth.auth_header
+                authorization, renew = oauth.auth_header, oauth.renew
         sent = PayloadMessage(message_id=entry.message_id, conversation_id=entry.conversation_id)
-        exchange = Exchange(sent, entry.envelope, partner.endpoint, authorization, partner.public_key)
+        exchange = Exchange(sent, entry.envelope, partner.endpoint, authorization, partner.public_key, renew)
         http = self._client()
         while exchange.request is not None:
             request = exchange.request
@@ -163,6 +184,11 @@ class Outbox:
             except ClientTransportException as error:
                 error.response = answer
                 raise
+        if exchange.is_answered:
+            outcome = exchange.outcome()
+            self._journal.answered(
+                entry.message_id, entry.partner_domain, str(outcome.result), outcome.rejection_reason
+            )
 
     def _failed(self, entry: Entry, error: TransportError, now: float) -> bool:
         if _means_delivered(entry, error):
@@ -171,6 +197,13 @@ class Outbox:
             return True
         attempts = entry.attempts + 1
         if not (error.temporary or isinstance(error, ServiceDiscoveryException)):
+            fault = self._journal.partners.refused(
+                entry.partner, str(error)[:500], now, self._policy.faulty_after
+            )
+            if fault is not None:
+                _log.error("%s %s is marked as faulty: %s", fault.role, fault.domain, fault.reason)
+                if self._on_fault:
+                    self._on_fault(fault)
             return self._give_up(entry, State.FAILED, error)
         headers = getattr(getattr(error, "response", None), "headers", {})
         wanted = retry_after(headers.get("retry-after"), now)

@@ -26,7 +26,7 @@ from shapeshifter_uftp.uftp.structure import MESSAGES, Child, Element, plan_of
 __all__ = ["message_from_xml", "parse", "schema_errors"]
 
 _DOCTYPE = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
-_DECLARED_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""")
+_ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _SCHEMAS = Path(__file__).parent / "xsd"
 
 
@@ -70,16 +70,16 @@ def parse(xml: bytes) -> Any:
         raise SchemaException(
             "A document type, an entity declaration or a NUL is not allowed: send plain UTF-8 XML"
         )
-    declared = _DECLARED_ENCODING.match(xml)
-    if declared and declared[1].lower() not in {b"utf-8", b"utf8", b"us-ascii"}:
-        raise SchemaException(f"Encoding {declared[1]!r} is not allowed: send UTF-8")
     try:
         root = etree.fromstring(xml, _parser())
     except (etree.XMLSyntaxError, ValueError) as error:
         raise SchemaException(f"Not well-formed XML: {error}") from None
     if root is None:
         raise SchemaException("Not well-formed XML: there is no element")
-    if root.getroottree().docinfo.internalDTD is not None:  # in an encoding that the search above cannot read
+    document = root.getroottree().docinfo
+    if (document.encoding or "utf-8").lower() not in _ENCODINGS:
+        raise SchemaException(f"Encoding {document.encoding!r} is not allowed: send UTF-8")
+    if document.internalDTD is not None:  # in an encoding that the search above cannot read
         raise SchemaException("A document type is not allowed")
     return root
 
@@ -132,6 +132,8 @@ def _read_document(xml: bytes, runs: list[Run], validate: bool) -> PayloadMessag
     if validate and root.tag != "PayloadMessageResponse":
         _validate(root)
     isps = list(root.iter("ISP")) if runs else []
+    if runs and len(isps) != xml.count(b"<ISP"):
+        raise SchemaException("Some of the text that looks like an ISP is none")
     try:
         return _read_element(root, cls, {isps[run.ordinal]: run for run in runs})  # type: ignore[no-any-return]
     except (ValueError, KeyError, TypeError, ArithmeticError, IndexError) as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, cast
@@ -92,11 +91,11 @@ def _amount(value: Any, decimals: int) -> str:
     # Some peers compare prices by their written scale: 12.50 for euros, more decimals only where they are
     # needed.
     text = AMOUNT.write(value)
-    number = Decimal(text).normalize()
-    exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and -exponent < decimals:
-        number = number.quantize(Decimal(1).scaleb(-decimals))
-    return format(number, "f")
+    whole, _, fraction = text.partition(".")
+    if len(fraction) == decimals:
+        return text
+    fraction = fraction.rstrip("0").ljust(decimals, "0")
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 _Writer = Callable[[Any], str]

@@ -8,7 +8,7 @@ UTC at once, because adding a ``timedelta`` to a local time goes wrong when cloc
 from __future__ import annotations
 
 import re
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ __all__ = [
     "EPOCH",
     "Instants",
     "add_duration",
+    "daily_periods",
     "event_grid",
     "find_zone",
     "format_duration",
@@ -29,6 +30,7 @@ __all__ = [
     "from_datetime64",
     "is_timezone",
     "local_midnights",
+    "next_event_start",
     "parse_duration",
     "parse_horizon",
     "parse_instant",
@@ -233,6 +235,15 @@ def event_grid(start: datetime, resolution: timedelta, count: int) -> Instants:
     return to_datetime64(start) + steps.astype("timedelta64[us]")
 
 
+def next_event_start(instant: datetime, resolution: timedelta) -> datetime:
+    """Find the first event that starts at an instant or after it, of events that are counted from the epoch.
+
+    >>> next_event_start(datetime(2021, 6, 1, 12, 1, tzinfo=UTC), timedelta(minutes=15)).isoformat()
+    '2021-06-01T12:15:00+00:00'
+    """
+    return EPOCH - ((EPOCH - instant) // resolution) * resolution
+
+
 def local_midnights(first: np.datetime64, last: np.datetime64, zone: str) -> tuple[list[date], Instants]:
     """List the local days that touch a period.
 
@@ -254,3 +265,34 @@ def local_midnights(first: np.datetime64, last: np.datetime64, zone: str) -> tup
     )
     exists = np.append(starts[1:] > starts[:-1], True)
     return [d for d, kept in zip(days, exists, strict=True) if kept], starts[exists]
+
+
+def daily_periods(
+    start: datetime, end: datetime, zone: str, since: time, until: time
+) -> list[tuple[datetime, datetime]]:
+    """List the periods between two times of each local day that touch a window.
+
+    Args:
+        start: Start of the window.
+        end: End of the window (exclusive).
+        zone: IANA name of the time zone.
+        since: When a period starts; a time that clocks skip counts as if they had not been changed yet.
+        until: When it ends, on the next day if that is not later.
+
+    Returns:
+        Start and end (exclusive) of each period in UTC, in time order.
+
+    >>> [str(p[0]) for p in daily_periods(EPOCH, EPOCH + timedelta(days=1), "UTC", time(22), time(6))]
+    ['1969-12-31 22:00:00+00:00', '1970-01-01 22:00:00+00:00']
+    """
+    tz = find_zone(zone)
+    first, last = start.astimezone(tz).date() - timedelta(days=1), end.astimezone(tz).date()
+    periods = []
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        ending = day if until > since else day + timedelta(days=1)
+        opens = datetime.combine(day, since, tz).astimezone(UTC)
+        closes = datetime.combine(ending, until, tz).astimezone(UTC)
+        if closes > start and opens < end and closes > opens:
+            periods.append((opens, closes))
+    return periods

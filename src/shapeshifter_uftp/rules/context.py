@@ -10,7 +10,7 @@ from shapeshifter_uftp.isp_calendar import IspCalendar
 from shapeshifter_uftp.reading import message_from_xml
 from shapeshifter_uftp.sealing import SIGNATURE_BYTES, envelope_from_xml
 from shapeshifter_uftp.store import Direction, Entry, Journal
-from shapeshifter_uftp.uftp import PayloadMessage, UsefRole
+from shapeshifter_uftp.uftp import MeteringProfileEnum, PayloadMessage, UsefRole
 
 __all__ = ["Market", "RuleContext", "TradeBook", "message_of"]
 
@@ -31,6 +31,8 @@ class Market:
         highest_power: Largest power that is plausible [W], either sign; None: any.
         reservation_deadline: How long before the start of its day a reservation update must come.
         settlement_horizon: How far back a settlement may reach.
+        metering_profiles: Profiles that every Metering must have.
+        offers_within_band: Whether the powers of an offer must lie in the band of the request that it answers.
     """
 
     time_zone: str = "Europe/Amsterdam"
@@ -44,6 +46,8 @@ class Market:
     highest_power: int | None = None
     reservation_deadline: dt.timedelta = dt.timedelta()
     settlement_horizon: dt.timedelta = dt.timedelta(days=730)
+    metering_profiles: frozenset[MeteringProfileEnum] = frozenset()
+    offers_within_band: bool = False
 
     @property
     def calendar(self) -> IspCalendar:

@@ -116,6 +116,25 @@ def offer_matches_request(message: FlexOffer, context: RuleContext) -> None:
 
 
 @rule(FlexOffer)
+def offer_within_band(message: FlexOffer, context: RuleContext) -> None:
+    """Where the market wants it so, an offer keeps to the band of its request, in every ISP that this speaks of."""
+    entry = referred_entry(message, context) if context.market.offers_within_band else None
+    if entry is None:
+        return
+    request: Any = message_of(entry)
+    band = {number: isp for isp in request.isps for number in covered_isps([isp])}
+    for option in message.offer_options:
+        for isp in option.isps:
+            for number in covered_isps([isp]) & band.keys():
+                low, high = band[number].min_power, band[number].max_power
+                if not low <= isp.power <= high:
+                    raise Rejection(
+                        "Power value rejection",
+                        detail=f"ISP {number}: {isp.power} is not in {low} to {high} W",
+                    )
+
+
+@rule(FlexOffer)
 def options_supported(message: FlexOffer, context: RuleContext) -> None:
     """Several options need a congestion point where mutually exclusive offers are accepted."""
     if len(message.offer_options) > 1 and not context.market.mutex_offers_supported(message.congestion_point):

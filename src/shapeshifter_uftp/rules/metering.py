@@ -29,6 +29,16 @@ def metering_profiles_unique(message: Metering, context: RuleContext) -> None:
 
 
 @rule(Metering)
+def metering_has_agreed_profiles(message: Metering, context: RuleContext) -> None:
+    """Every profile that the market agreed on is there."""
+    missing = context.market.metering_profiles - {profile.profile_type for profile in message.profiles}
+    if missing:
+        raise Rejection(
+            "Invalid Message", detail=f"the agreed profiles {', '.join(sorted(missing))} are missing"
+        )
+
+
+@rule(Metering)
 def metering_covers_day(message: Metering, context: RuleContext) -> None:
     """Every profile has every ISP of its day."""
     count = isps_of_day(message) or 0

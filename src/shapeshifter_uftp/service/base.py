@@ -28,12 +28,13 @@ from shapeshifter_uftp.exchange import Identity, complete
 from shapeshifter_uftp.oauth import OAuthClient
 from shapeshifter_uftp.outbox import Outbox, RetryPolicy
 from shapeshifter_uftp.references import make_response
+from shapeshifter_uftp.reply_watch import ReplyWatch
 from shapeshifter_uftp.rules import Market, RuleSet
 from shapeshifter_uftp.service.core import Answer, Limits, Receiver
 from shapeshifter_uftp.service.desk import ANSWER_LATER, JournalRecorder, MessageDesk
 from shapeshifter_uftp.service.faces import AsgiFace, WsgiFace
 from shapeshifter_uftp.service.server import HttpServer
-from shapeshifter_uftp.store import Entry, Journal, open_database
+from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, open_database
 from shapeshifter_uftp.uftp import (
     DEFAULT_VERSION,
     PayloadMessage,
@@ -122,8 +123,10 @@ class ShapeshifterService:
         self._options = options or TransportOptions()
         self.outbox = Outbox(
             self.journal, self.address_book, policy=retry, options=self._options,
-            on_failure=self.process_transport_failure, clock=clock,
+            on_failure=self.process_transport_failure, on_fault=self.process_faulty_partner, clock=clock,
         )  # fmt: skip
+        policy = retry or RetryPolicy()
+        self.reply_watch = ReplyWatch(self.journal, policy.answer_within, self.process_missing_answer, clock)
         self.desk = MessageDesk(self)
         self.receiver = Receiver(self.journal, self.address_book, self.desk, limits, clock)
         self.wsgi, self.asgi = WsgiFace(self.receiver, path), AsgiFace(self.receiver, path)
@@ -212,12 +215,25 @@ class ShapeshifterService:
     def process_transport_failure(self, entry: Entry, error: TransportError) -> None:
         """Take note that a message of ours could not be delivered, and is given up."""
 
+    def process_missing_answer(self, entry: Entry) -> None:
+        """Take note that a request of ours was delivered, and not answered in time; `message_of` reads it."""
+
+    def process_faulty_partner(self, fault: Fault) -> None:
+        """Take note that nothing more is sent to a partner until `clear_faulty_partner` is called for it."""
+
+    def clear_faulty_partner(self, domain: str, role: UsefRole) -> bool:
+        """Send to a partner again, what waits for it first; tell whether it was marked as faulty."""
+        cleared = self.journal.partners.clear((domain, role))
+        self.journal.notify(Direction.OUT)
+        return cleared
+
     # --- running -----------------------------------------------------------------------------------------------------
 
     def start_workers(self) -> None:
         """Start handling and delivering in the background; for those who bring their own server."""
         self.outbox.start()
         self.desk.start()
+        self.reply_watch.start()
 
     def run_in_thread(self) -> Self:
         """Start listening, handling and delivering in the background; return when the port is open."""
@@ -242,6 +258,7 @@ class ShapeshifterService:
             server, self._server = self._server, None
             self._port = server.port
             server.stop()
+        self.reply_watch.stop()
         self.desk.stop()
         self.outbox.stop()
         for client in self._clients.values():

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from shapeshifter_uftp.exceptions import DuplicateIdentifierException, InvalidValue, Rejection
+from shapeshifter_uftp.exceptions import DuplicateIdentifierException, InvalidValue, Rejection, TransportError
 from shapeshifter_uftp.exchange import complete, seal_for_post
 from shapeshifter_uftp.isp_calendar import instant_of
 from shapeshifter_uftp.lanes import Lanes
@@ -250,6 +250,18 @@ class JournalRecorder:
         service = self._service
         entry = outgoing_entry(service.journal.owner, message, content, recipient_role, service.clock(), None)
         service.journal.add_sent(entry)
+
+    def answered(self, message: PayloadMessage, answer: PayloadMessageResponse) -> None:
+        """Take note that the partner said in its HTTP answer what becomes of a message."""
+        self._service.journal.answered(*_key(message), str(answer.result), answer.rejection_reason)
+
+    def failed(self, message: PayloadMessage, error: TransportError) -> None:
+        """Take note that a message did not get through."""
+        self._service.journal.sent_in_vain(*_key(message), str(error)[:500])
+
+
+def _key(message: PayloadMessage) -> tuple[str, str]:
+    return (message.message_id or "").lower(), message.recipient_domain or ""
 
 
 def _listed(answer: Any) -> list[PayloadMessage]:

@@ -5,5 +5,16 @@ Only this package speaks SQL. It knows messages as bytes with a few searchable m
 
 from shapeshifter_uftp.store.database import Database, open_database
 from shapeshifter_uftp.store.journal import Arrival, Direction, Entry, Journal, State
+from shapeshifter_uftp.store.partners import Fault, Partners
 
-__all__ = ["Arrival", "Database", "Direction", "Entry", "Journal", "State", "open_database"]
+__all__ = [
+    "Arrival",
+    "Database",
+    "Direction",
+    "Entry",
+    "Fault",
+    "Journal",
+    "Partners",
+    "State",
+    "open_database",
+]

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from shapeshifter_uftp.store.database import Database
+from shapeshifter_uftp.store.partners import Partners
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 
 __all__ = ["Arrival", "Direction", "Entry", "Journal", "State"]
@@ -32,7 +33,7 @@ class State(StrEnum):
     """What became of a message.
 
     Incoming: NEW is stored, DONE was handled, FAILED could not be handled. Outgoing: NEW waits, DONE was taken by the
-    partner, FAILED was refused or given up, EXPIRED was no longer worth sending.
+    partner, FAILED was refused or given up, EXPIRED was no longer worth sending, or not answered in time.
     """
 
     NEW = "new"
@@ -72,7 +73,7 @@ class Entry:
         reason: Why it was rejected or could not be handled or sent.
         answer: The signed body with which the request was answered, for peers that want one.
         attempts: How often handling or sending was tried.
-        next_at: When to try next.
+        next_at: When to try next; when it was delivered, once it is.
         expires_at: When sending is no longer worth while.
         last_status: The partner's last HTTP status.
     """
@@ -146,6 +147,8 @@ class Journal:
         self.woken: dict[Direction, set[tuple[str, UsefRole] | None]] = {way: set() for way in Direction}
         """For whom something was stored since a worker looked; None: for anybody."""
         self._create_tables()
+        self.partners = Partners(database, owner)
+        """Which partners are faulty."""
 
     def _create_tables(self) -> None:
         kinds = _TYPES.get(self._database.dialect, _TYPES["postgresql"])
@@ -216,14 +219,29 @@ class Journal:
         self.notify()
 
     def mark(
-        self, entry: Entry, state: State, *, status: int | None = None, reason: str | None = None
+        self,
+        entry: Entry,
+        state: State,
+        *,
+        status: int | None = None,
+        reason: str | None = None,
+        at: float | None = None,
     ) -> None:
-        """Say what became of a message in the end."""
+        """Say what became of a message in the end, and when it was delivered."""
         with self._database.transaction(lasting=False) as run:
             run(
                 "UPDATE uftp_message SET state = :state, last_status = :status, reason = :reason,"
-                " attempts = attempts + 1 WHERE seq = :seq",
-                state=str(state), status=status, reason=reason, seq=entry.seq,
+                " attempts = attempts + 1, next_at = :at WHERE seq = :seq",
+                state=str(state), status=status, reason=reason, at=entry.next_at if at is None else at, seq=entry.seq,
+            )  # fmt: skip
+
+    def sent_in_vain(self, message_id: str, partner_domain: str, reason: str) -> None:
+        """Note that a message which a client sent by itself did not get through."""
+        with self._database.transaction(lasting=False) as run:
+            run(
+                "UPDATE uftp_message SET state = 'failed', reason = :reason WHERE owner = :owner"
+                " AND direction = 'out' AND message_id = :message_id AND partner_domain = :partner_domain",
+                reason=reason, owner=self.owner, message_id=message_id, partner_domain=partner_domain,
             )  # fmt: skip
 
     def postpone(
@@ -325,6 +343,15 @@ class Journal:
         return self._select(
             "direction = :direction AND message_type = :message_type AND partner_domain = :partner_domain",
             direction=str(direction), message_type=message_type, partner_domain=partner_domain,
+        )  # fmt: skip
+
+    def unanswered(self, message_types: Iterable[str], first: int = 0) -> list[Entry]:
+        """List what was delivered, of some types, and is not answered yet; from a number in the journal on."""
+        names: dict[str, Any] = {f"type{n}": name for n, name in enumerate(message_types)}
+        return self._select(
+            "state = 'done' AND direction = 'out' AND seq >= :first AND outcome IS NULL"
+            f" AND message_type IN ({', '.join(':' + name for name in names)})",
+            first=first, **names,
         )  # fmt: skip
 
     def audit(self, after: int = 0, batch: int = 500) -> Iterator[Entry]:

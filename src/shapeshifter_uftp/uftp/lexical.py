@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from shapeshifter_uftp.exceptions import InvalidValue
@@ -66,8 +67,10 @@ class _SmallNumbers(dict[str, int]):
 _read_isp_number = _SmallNumbers((str(number), number) for number in range(301)).__getitem__
 
 
-def _text(name: str, rule: str, pattern: str | None = None, longest: int | None = None) -> Kind:
-    """Make a kind of text: any text, or text that a pattern of the schema describes."""
+def _text(
+    name: str, rule: str, pattern: str | None = None, longest: int | None = None, *, recurring: bool = True
+) -> Kind:
+    """Make a kind of text: any text, or text that a pattern describes; what recurs is checked once for many times."""
     matches = re.compile(pattern).fullmatch if pattern else None
 
     def write(value: Any) -> str:
@@ -76,7 +79,7 @@ def _text(name: str, rule: str, pattern: str | None = None, longest: int | None 
             raise InvalidValue(f"{text!r} is no {name}: {rule}")
         return _escape(text)
 
-    return Kind(name, rule, str, str, str, write)
+    return Kind(name, rule, str, str, str, lru_cache(maxsize=256)(write) if pattern and recurring else write)
 
 
 def _enumeration(enumeration: type[StrEnum]) -> Kind:
@@ -194,6 +197,7 @@ def _parse_duration(text: str) -> dt.timedelta:
     return -length if sign else length
 
 
+@lru_cache(maxsize=64)
 def _read_duration(text: str) -> dt.timedelta | str:
     # Months and years have no fixed length: such a duration stays text, and equals no duration a market
     # agreed on.
@@ -244,6 +248,7 @@ UUID = _text(
     "message id",
     "a UUID, 8-4-4-4-12 hexadecimal digits",
     "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+    recurring=False,
 )
 DOMAIN = _text(
     "domain",

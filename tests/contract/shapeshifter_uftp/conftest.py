@@ -57,6 +57,8 @@ class Dso(Listening, ShapeshifterDsoService):
 class MarketPlace:
     """Starts participants that know each other."""
 
+    Agr, Dso = Agr, Dso
+
     def __init__(self, folder):
         self.folder, self.book, self.services, self.keys = folder, DirectoryAddressBook([]), [], {}
 

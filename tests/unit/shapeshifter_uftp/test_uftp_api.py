@@ -2,9 +2,13 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 import subprocess
 import sys
+import typing
+from collections.abc import Awaitable
+from pathlib import Path
 
 import pytest
 
@@ -12,27 +16,8 @@ import shapeshifter_uftp
 from shapeshifter_uftp import client, exceptions, service, transport, uftp
 from shapeshifter_uftp.uftp import UsefRole
 
-CLIENTS = {
-    "ShapeshifterAgrCroClient": ["agr_portfolio_update", "agr_portfolio_query"],
-    "ShapeshifterAgrDsoClient": [
-        "d_prognosis", "flex_request_response", "flex_offer", "flex_offer_revocation", "flex_order_response",
-        "flex_settlement_response", "flex_reservation_update_response", "metering",
-    ],
-    "ShapeshifterCroAgrClient": ["agr_portfolio_update_response", "agr_portfolio_query_response"],
-    "ShapeshifterCroDsoClient": ["dso_portfolio_update_response", "dso_portfolio_query_response"],
-    "ShapeshifterDsoAgrClient": [
-        "d_prognosis_response", "flex_request", "flex_offer_response", "flex_order", "flex_reservation_update",
-        "flex_settlement", "flex_offer_revocation_response", "metering_response",
-    ],
-    "ShapeshifterDsoCroClient": ["dso_portfolio_update", "dso_portfolio_query"],
-}  # fmt: skip
-ARGUMENTS = [
-    "sender_domain",
-    "signing_key",
-    "recipient_domain",
-    "recipient_endpoint",
-    "recipient_signing_key",
-]
+PROMISED = json.loads((Path(__file__).parent / "promised_clients.json").read_text())
+"""The clients of the published reference: arguments as name, type and default, and method to message type."""
 SERVICE_ARGUMENTS = [
     "sender_domain", "signing_key", "key_lookup_function", "endpoint_lookup_function", "oauth_lookup_function", "host",
     "port", "path", "version",
@@ -54,20 +39,40 @@ EXCEPTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name", PROMISED)
 @pytest.mark.parametrize("prefix", ["", "Async"])
-def test_clients_have_the_promised_arguments_and_methods(name, prefix):
-    """Each client takes the five arguments in their order and has its send methods, in both forms."""
+def test_clients_have_the_promised_arguments(name, prefix):
+    """Each client takes the promised arguments by position, in their order and with their defaults."""
+    parameters = list(inspect.signature(getattr(client, prefix + name)).parameters.values())
+    promised = PROMISED[name]["arguments"]
+    for parameter, (argument, type_name, *default) in zip(parameters, promised, strict=False):
+        assert parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        assert (parameter.name, parameter.annotation) == (argument, type_name)
+        assert parameter.default is (None if default else parameter.empty)
+    newer = parameters[len(promised) :]
+    assert [parameter.name for parameter in newer[:2]] == ["oauth_client", "version"]
+    assert all(parameter.default is not parameter.empty for parameter in newer)
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in newer[2:])
+
+
+@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize("prefix", ["", "Async"])
+def test_clients_have_the_promised_methods_and_no_others(name, prefix):
+    """Each method takes the promised message and gives a PayloadMessageResponse, which asyncio awaits."""
     cls = getattr(client, prefix + name)
-    arguments = list(inspect.signature(cls).parameters)
-    assert arguments[:7] == [*ARGUMENTS, "oauth_client", "version"]
-    assert all(
-        parameter.kind is parameter.KEYWORD_ONLY
-        for parameter in list(inspect.signature(cls).parameters.values())[7:]
-    )
-    methods = {method for method in dir(cls) if method.startswith("send_")}
-    tests = {"send_test_message", "send_test_message_response"}
-    assert methods == {f"send_{message}" for message in CLIENTS[name]} | tests
+    tests = {"send_test_message": "TestMessage", "send_test_message_response": "TestMessageResponse"}
+    promised = PROMISED[name]["methods"] | tests
+    assert {method for method in dir(cls) if method.startswith("send_")} == set(promised)
+    for method, message_type in promised.items():
+        function = getattr(cls, method)
+        assert list(inspect.signature(function).parameters) == ["self", "message"]
+        hints = typing.get_type_hints(function)
+        assert hints["message"] is getattr(uftp, message_type)
+        assert isinstance(hints["return"], typing.TypeVar)
+    (conversation,) = (base for base in cls.__orig_bases__ if typing.get_args(base))
+    (returned,) = typing.get_args(conversation)
+    response = uftp.PayloadMessageResponse
+    assert returned == (Awaitable[response] if prefix else response)
 
 
 @pytest.mark.parametrize("cls", list(uftp.routing_map))

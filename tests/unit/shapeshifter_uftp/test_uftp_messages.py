@@ -281,35 +281,6 @@ def test_all_message_classes_are_keyword_only_dataclasses():
         assert all(field.kw_only for field in dataclasses.fields(cls))
 
 
-ISP_TEXTS = [
-    '<ISP Power="-5" Start="{n}"/>', '<ISP Power="7" Start="{n}" Duration="1"/>', '\n  <ISP Power="0" Start="{n}"/>',
-    "<ISP Start='{n}' Power='3'/>", '<ISP Power="+4" Start="0{n}"/>', '<ISP Power="1" Start="{n}"></ISP>',
-    '<ISP Power="12345678901234567890123" Start="{n}"/>',
-]  # fmt: skip
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from(ISP_TEXTS), st.integers(1, 30)), min_size=1, max_size=6), st.booleans()
-)
-def test_the_short_way_of_reading_gives_what_the_long_way_gives(pieces, commented):
-    """Runs of plain ISPs are read from the text: the values are those of the tree, whatever stands beside the runs."""
-    texts = [text for text, count in pieces for _ in range(count)]
-    isps = "".join(text.format(n=n) for n, text in enumerate(texts, 1))
-    xml = (
-        '<D-Prognosis Version="3.1.0" SenderDomain="a.example.com" RecipientDomain="b.example.com"'
-        ' TimeStamp="2030-06-11T10:00:00Z" MessageID="00000000-0000-4000-8000-000000000001"'
-        ' ConversationID="00000000-0000-4000-8000-000000000002" ISP-Duration="PT15M" TimeZone="Europe/Amsterdam"'
-        f' Period="2030-06-12" CongestionPoint="ean.871685900012636543" Revision="1">{isps}</D-Prognosis>'
-    ).encode()
-    commented_xml = (
-        xml.replace(b"<ISP", b"<!-- <ISP --><ISP") if commented else xml.replace(b"<ISP", b"<!----><ISP")
-    )
-    long_way = message_from_xml(commented_xml)
-    assert message_from_xml(xml) == long_way
-    assert [isp.start for isp in long_way.isps] == list(range(1, len(texts) + 1))
-
-
 @pytest.mark.parametrize(
     "bad", ['<ISP Power="1" Start="0"/>', '<ISP Power="1.5" Start="9"/>', '<ISP Power="1" Start="9" Duration="0"/>',
             '<ISP Power="1" Start="9" More="1"/>', "text", "<ISP/>"]

@@ -14,7 +14,7 @@ from shapeshifter_uftp.rules import RULES, Market, Rule, RuleContext, RuleSet, T
 from shapeshifter_uftp.sealing import envelope_to_xml, seal_xml
 from shapeshifter_uftp.store import Direction, Entry, Journal, State, open_database
 from shapeshifter_uftp.trading import make_order
-from shapeshifter_uftp.uftp import AcceptedDisputed, AvailableRequested, UsefRole
+from shapeshifter_uftp.uftp import AcceptedDisputed, AvailableRequested, MeteringProfileEnum, UsefRole
 from shapeshifter_uftp.writing import message_to_xml
 
 NOW = dt.datetime(2030, 6, 11, 10, 0, tzinfo=dt.UTC)
@@ -182,6 +182,9 @@ ONLY_ROOM = [
 OPTION = uftp.FlexOfferOption(
     option_reference="a", price=1, isps=[uftp.FlexOfferOptionISP(power=-1, start=33)]
 )
+TOO_MUCH = uftp.FlexOfferOption(
+    option_reference="a", price=1, isps=[uftp.FlexOfferOptionISP(power=-3001, start=35)]
+)
 ELSEWHEN = uftp.FlexOfferOption(
     option_reference="a", price=1, isps=[uftp.FlexOfferOptionISP(power=-1, start=1)]
 )
@@ -193,12 +196,14 @@ KEPT = {
     "request": (agr, request()),
     "unsolicited offer": (dso, offer(flex_request_message_id=None, unsolicited=True)),
     "offer": (asked, offer()),
+    "offer in the band": (lambda: asked(offers_within_band=True), offer()),
     "order": (offered, order()),
     "direct order": (agr, order(flex_offer_message_id=None, unsolicited=True)),
     "revocation": (lambda: dso().before(IN, offer()), revocation()),
     "prognosis": (dso, prognosis()),
     "reservation": (agr, reservation()),
     "metering": (dso, metering()),
+    "metering as agreed": (lambda: dso(metering_profiles=frozenset({MeteringProfileEnum.POWER})), metering()),
     "settlement": (agr, settlement()),
     "response": (asked, make_response(request())),
     "test": (agr, uftp.TestMessage(**numbered(1, DSO, AGR))),
@@ -275,6 +280,10 @@ BROKEN = [
     ("reservation_only_shrinks", lambda: agr().before(
         IN, reservation(message_id=ID.format(9), isps=[uftp.FlexReservationUpdateISP(power=-999, **QUARTER)])),
      reservation(), "Power value rejection"),
+    ("offer_within_band", lambda: asked(offers_within_band=True), offer(offer_options=[TOO_MUCH]),
+     "Power value rejection"),
+    ("metering_has_agreed_profiles", lambda: dso(metering_profiles=frozenset({MeteringProfileEnum.IMPORT_ENERGY})),
+     metering(), "Invalid Message"),
     ("metering_units_fit", dso, metering(units=("kWh",)), "Invalid Message"),
     ("metering_profiles_unique", dso, metering(("Power", "Power"), ("kW", "kW")), "Invalid Message"),
     ("metering_covers_day", dso, metering(isps=range(1, 96)), "ISPs out of bounds"),

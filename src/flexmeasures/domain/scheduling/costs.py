@@ -133,9 +133,8 @@ def _baseline(name: str, site: Site, hours: FloatArray, powers: Mapping[str, Flo
     soc = {one.name: simulate_soc(one, hours, powers[one.name]) for one in storages}
     kept = not any(missed_by(one, hours, soc[one.name]) for one in storages)
     net = sum(powers.values(), np.zeros(hours.size))
-    limits = site.connection
-    kept &= bool(np.all(net <= np.asarray(limits.import_limit_mw, dtype=float) + 1e-9))
-    kept &= bool(np.all(-net <= np.asarray(limits.export_limit_mw, dtype=float) + 1e-9))
+    most_imported, most_exported = site.connection.per_slot(hours.size)
+    kept &= bool(np.all(net <= most_imported + 1e-9) and np.all(-net <= most_exported + 1e-9))
     return Baseline(name, powers, cost_of(site, hours, powers, soc), kept)
 
 
@@ -165,6 +164,8 @@ def _charging_at_once(use: StorageUse, hours: FloatArray) -> FloatArray:
     if use.preferred_final_soc_mwh is not None:
         wanted = np.maximum(wanted, use.preferred_final_soc_mwh)
     goals = np.minimum(np.maximum(wanted, dynamics.soc_min[1:]), dynamics.soc_max[1:])
+    if np.all(simulate_soc(use, hours, np.zeros(hours.size))[1:] >= goals):
+        return np.zeros(hours.size)
     power = []
     soc = float(use.soc_at_start_mwh)
     for slot, goal in enumerate(goals.tolist()):

@@ -38,7 +38,8 @@ class StorageDevice:
             a heat pump, 1 for a battery.
         loss_per_hour: Share of the state of charge that is lost in an hour, 0 up to below 1.
         usage_mw: What is drawn from the store for other uses, such as heating or driving [MW].
-        charge_taper: Points (soc [MWh], highest charging power [MW]) of a concave curve.
+        charge_taper: Points (soc [MWh], highest charging power [MW]) of a concave curve. Its first and last pieces
+            go on in a straight line and stay above 0 as far as the states of charge go.
         discharge_taper: The same for discharging power.
 
     Raises:
@@ -71,8 +72,9 @@ class StorageDevice:
                 f"The loss per hour of {self.name} is 1: it stores nothing. Give a share below 1."
             )
         _check_band(self.name, self.soc_min_mwh, self.soc_max_mwh)
-        _check_taper(self.name, "charge taper", self.charge_taper)
-        _check_taper(self.name, "discharge taper", self.discharge_taper)
+        edges = float(np.min(self.soc_min_mwh)), float(np.max(self.soc_max_mwh))
+        _check_taper(self.name, "charge taper", self.charge_taper, edges)
+        _check_taper(self.name, "discharge taper", self.discharge_taper, edges)
 
     @property
     def is_lossless_both_ways(self) -> bool:
@@ -147,12 +149,16 @@ class StorageUse:
         """Refuse wishes for instants that the window of n slots does not have.
 
         Raises:
-            BadFlexModel: A boundary lies outside 1 … n.
+            BadFlexModel: A boundary lies outside 1 … n, or between two of them.
         """
         for boundary in (*self.targets, *self.soc_minima, *self.soc_maxima):
             if not 1 <= boundary <= slots:
                 raise BadFlexModel(
                     f"A wish for {self.name} at boundary {boundary} lies outside the planning window: use 1 … {slots}."
+                )
+            if boundary != int(boundary):
+                raise BadFlexModel(
+                    f"A wish for {self.name} at boundary {boundary} lies within a slot: snap it to the grid first."
                 )
 
 
@@ -184,8 +190,13 @@ def _check_band(device: str, lowest: ArrayLike, highest: ArrayLike) -> None:
         )
 
 
-def _check_taper(device: str, quantity: str, points: tuple[TaperPoint, ...]) -> None:
-    """A taper must be concave, or the highest power would not be the least of straight lines."""
+def _check_taper(
+    device: str, quantity: str, points: tuple[TaperPoint, ...], edges: tuple[float, float]
+) -> None:
+    """A taper must be concave, or the highest power would not be the least of straight lines.
+
+    It must not end within the states of charge of the device, for a highest power below 0 would force the other way.
+    """
     if not points:
         return
     soc, power = np.asarray(points, dtype=float).T
@@ -197,6 +208,14 @@ def _check_taper(device: str, quantity: str, points: tuple[TaperPoint, ...]) -> 
         raise BadFlexModel(
             f"The {quantity} of {device} must bend downwards only: its power falls ever faster with soc."
         )
+    slopes = np.diff(power) / np.diff(soc)
+    at_edges = ((edges[0], slopes[0], soc[0], power[0]), (edges[1], slopes[-1], soc[-1], power[-1]))
+    for edge, slope, point, height in at_edges:
+        if np.isfinite(edge) and height + slope * (edge - point) < -1e-9:
+            raise BadFlexModel(
+                f"The {quantity} of {device} falls to 0 MW before a state of charge of {edge:g} MWh: end the range of "
+                "the store where its power ends, or add a point there."
+            )
 
 
 def _spread(device: str, value: ArrayLike, count: int, what: str) -> FloatArray:

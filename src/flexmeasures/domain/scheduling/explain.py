@@ -75,8 +75,8 @@ def _binding(answer: Answer, stated: SiteModel) -> dict[str, tuple[tuple[str, ..
     names: dict[str, list[list[str]]] = {}
     for limit, edge, places in bound_limits(answer.solution, stated):
         by_slot = names.setdefault(limit.device, [[] for _ in range(slots)])
-        for place in places.tolist():
-            when = limit.when(place) - (1 if limit.unit == "MWh" else 0)
-            if edge not in by_slot[min(when, slots - 1)]:
-                by_slot[min(when, slots - 1)].append(edge)
+        when = limit.when(places) - (1 if limit.unit == "MWh" else 0)
+        for slot in np.unique(np.minimum(when, slots - 1)).tolist():
+            if edge not in by_slot[slot]:
+                by_slot[slot].append(edge)
     return {device: tuple(tuple(one) for one in by_slot) for device, by_slot in names.items()}

@@ -91,11 +91,8 @@ def _meetings(exclusion: Exclusion, powers: Mapping[str, FloatArray]) -> list[Mi
 def _exceeded_limits(site: Site, net: FloatArray) -> list[Missed]:
     """List the slots in which a site's power (n,) [MW] exceeds the limits of its connection."""
     exceeded = []
-    for name, limit, used in (
-        ("import limit", site.connection.import_limit_mw, net),
-        ("export limit", site.connection.export_limit_mw, -net),
-    ):
-        most = np.broadcast_to(np.asarray(limit, dtype=float), net.shape)
+    most_imported, most_exported = site.connection.per_slot(net.size)
+    for name, most, used in (("import limit", most_imported, net), ("export limit", most_exported, -net)):
         for slot in np.flatnonzero(used > most + 1e-9).tolist():
             exceeded.append(Missed(name, site.name, slot, float(most[slot]), float(used[slot]), "MW"))
     return exceeded

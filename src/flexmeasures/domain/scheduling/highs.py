@@ -8,13 +8,7 @@ import highspy
 import numpy as np
 
 from flexmeasures.domain.errors import Impossible
-from flexmeasures.domain.scheduling.linear import (
-    FloatArray,
-    LinearModel,
-    LinearSolution,
-    SolverOptions,
-    Status,
-)
+from flexmeasures.domain.scheduling.linear import LinearModel, LinearSolution, SolverOptions, Status
 
 __all__ = ["HighsSolver"]
 
@@ -42,42 +36,21 @@ class HighsSolver:
     """
 
     def solve(self, model: LinearModel, options: SolverOptions) -> LinearSolution:
-        """Minimise the model; integer variables are then held at their values, so that duals come back as
-        well.
-        """
-        lower, upper, _, integer = model.column_arrays
-        solution = _run(model, lower, upper, integer, options)
-        if not integer.any() or not solution.has_values:
-            return solution
-        fixed = np.where(integer, np.round(solution.x), lower), np.where(integer, np.round(solution.x), upper)
-        polished = _run(model, *fixed, np.zeros_like(integer), options)
-        if polished.status is not Status.OPTIMAL:
-            return solution
-        return LinearSolution(
-            solution.status,
-            polished.x,
-            polished.objective,
-            solution.gap,
-            polished.row_duals,
-            polished.column_duals,
-            solution.message,
-        )
-
-
-def _run(
-    model: LinearModel, lower: FloatArray, upper: FloatArray, integer: np.ndarray, options: SolverOptions
-) -> LinearSolution:
-    """Pass a model with the given variable bounds to HiGHS, run it and read the answer."""
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the package is untyped
-    for name, value in _options(options).items():
-        highs.setOptionValue(name, value)
-    if not integer.any():
-        highs.setOptionValue(
-            "presolve", "off"
-        )  # plans are thin chains: presolving takes longer than it saves
-    _pass(highs, model, lower, upper, integer)
-    highs.run()
-    return _read(highs, bool(integer.any()))
+        """Minimise the model."""
+        integer = model.column_arrays[3]
+        highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the package is untyped
+        for name, value in _options(options).items():
+            highs.setOptionValue(name, value)
+        if not integer.any():
+            # plans are thin chains: presolving takes longer than it saves
+            highs.setOptionValue("presolve", "off")
+        _pass(highs, model)
+        if not integer.any():
+            _suggest_basis(highs, model)
+        if integer.any() and model.known.size == model.n_columns:
+            highs.setSolution(model.n_columns, np.arange(model.n_columns, dtype=np.int32), model.known)
+        highs.run()
+        return _read(highs, bool(integer.any()))
 
 
 def _options(options: SolverOptions) -> dict[str, str | float | int | bool]:
@@ -93,10 +66,8 @@ def _options(options: SolverOptions) -> dict[str, str | float | int | bool]:
     }
 
 
-def _pass(
-    highs: highspy.Highs, model: LinearModel, lower: FloatArray, upper: FloatArray, integer: np.ndarray
-) -> None:
-    cost = model.column_arrays[2]
+def _pass(highs: highspy.Highs, model: LinearModel) -> None:
+    lower, upper, cost, integer = model.column_arrays
     row_lower, row_upper = model.row_arrays
     matrix = model.matrix()
     accepted = highs.passModel(
@@ -120,6 +91,22 @@ def _pass(
         raise Impossible(
             f"HiGHS refused a model of {model.n_columns} variables and {model.n_rows} constraints."
         )
+
+
+def _suggest_basis(highs: highspy.Highs, model: LinearModel) -> None:
+    """Begin with the basis that the model suggests."""
+    columns, rows = model.basis
+    if not columns.size:
+        return
+    basis = highspy.HighsBasis()
+    status = highspy.HighsBasisStatus
+    at_bound = np.full(model.n_columns, status.kLower, dtype=object)
+    at_bound[columns] = status.kBasic
+    basic = np.full(model.n_rows, status.kBasic, dtype=object)
+    basic[rows] = status.kLower
+    basis.col_status, basis.row_status = at_bound.tolist(), basic.tolist()
+    basis.valid = True
+    highs.setBasis(basis)
 
 
 def _read(highs: highspy.Highs, is_integer: bool) -> LinearSolution:

@@ -7,6 +7,7 @@ modelling language would spend far more time in stating a plan than a solver spe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -15,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from flexmeasures.domain.errors import Impossible
+from flexmeasures.domain.errors import BadFlexModel, Impossible
 
 __all__ = [
     "Columns",
@@ -50,16 +51,26 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class SolverOptions:
-    """What a solver may spend.
+    """What may be spent on a plan, or by a solver on one model.
 
     Args:
-        time_limit_s: Wall-clock limit of one solve [s].
+        time_limit_s: Wall-clock limit, above 0, may be inf [s].
         relative_gap: With integer variables: the proven distance to the optimum at which to stop, as a
-            share of the objective.
+            share of the objective, from 0.
+
+    Raises:
+        BadFlexModel: A value is out of range.
     """
 
     time_limit_s: float = 20.0
     relative_gap: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not (self.time_limit_s > 0 and 0 <= self.relative_gap < inf):
+            raise BadFlexModel(
+                f"A plan cannot be made within {self.time_limit_s} s to a gap of {self.relative_gap}: give a time "
+                "limit above 0 [s] and a finite relative gap from 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -127,11 +138,14 @@ class LinearModel:
     def __init__(self) -> None:
         self.n_columns = 0
         self.n_rows = 0
+        self.known: FloatArray = np.empty(0)
+        """An answer that is known already, from which a search among integers may begin."""
         self._columns: dict[str, tuple[int, int]] = {}
         self._rows: dict[str, tuple[int, int]] = {}
         self._column_parts: list[tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]] = []
         self._row_parts: list[tuple[FloatArray, FloatArray]] = []
         self._triplets: list[tuple[Rows, Columns, FloatArray]] = []
+        self._basis: list[tuple[Columns, Rows]] = []
 
     def add_variables(
         self,
@@ -171,6 +185,23 @@ class LinearModel:
         self.n_rows += count
         return rows
 
+    def begin_with(self, columns: Columns, rows: Rows) -> None:
+        """Suggest a basis to begin with: each column (k,) takes what its row asks for, all others are at a bound.
+
+        Together the columns must solve their rows: as a state of charge solves its energy balance. A solver of
+        equations would have to find them one by one.
+        """
+        self._basis.append((columns, rows))
+
+    @property
+    def basis(self) -> tuple[Columns, Rows]:
+        """Columns and rows that were suggested to begin with, (k,) each, no column twice."""
+        if not self._basis:
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        columns, rows = (np.concatenate(part) for part in zip(*self._basis, strict=True))
+        _, first = np.unique(columns, return_index=True)  # a column can solve one row only
+        return columns[first], rows[first]
+
     def column_name(self, column: int) -> str:
         """Name a variable by its block and place in it."""
         return _label(self._columns, int(column))
@@ -204,6 +235,24 @@ class LinearModel:
             lower, upper = zip(*self._row_parts, strict=True)
             self._row_parts = [(np.concatenate(lower), np.concatenate(upper))]
         return self._row_parts[0]
+
+    def with_choices(self, x: FloatArray) -> LinearModel:
+        """Give the same model with its integer variables held at their rounded values in `x`: a linear one.
+
+        Its rows are those of this model, not copies.
+        """
+        lower, upper, cost, integer = self.column_arrays
+        rounded = np.round(x)
+        held = copy(self)
+        held._column_parts = [
+            (
+                np.where(integer, rounded, lower),
+                np.where(integer, rounded, upper),
+                cost,
+                np.zeros_like(integer),
+            )
+        ]
+        return held
 
     def matrix(self) -> Matrix:
         """Put the coefficients into one sparse matrix by columns; entries of the same place add up."""

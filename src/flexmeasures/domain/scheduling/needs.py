@@ -40,6 +40,8 @@ class ChargingSession:
             )
         if (self.soc_wanted_mwh is None) == (self.energy_wanted_mwh is None):
             raise BadFlexModel("Give what a car wants either as a state of charge or as energy [MWh].")
+        if self.energy_wanted_mwh is not None and not self.energy_wanted_mwh >= 0:
+            raise BadFlexModel(f"A car wants {self.energy_wanted_mwh} MWh of energy: give a number from 0.")
 
     @property
     def target_mwh(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,9 @@ class NamedLimit:
     unit: str = "MW"
     slots: NDArray[np.int64] | None = None
 
-    def when(self, place: int) -> int:
-        """Which slot or boundary the place-th bound belongs to."""
-        return self.first + place if self.slots is None else int(self.slots[place])
+    def when(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Which slots or boundaries the bounds of these numbers belong to."""
+        return self.first + places if self.slots is None else self.slots[places]
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Slack:
         device: Whose it is.
         rank: Place in the order of relaxation: the lowest is given up first.
         columns: By how much it is missed, ≥ 0.
+        most: By how much it can be missed.
     """
 
     limit: str
     device: str
     rank: int
     columns: Columns
+    most: float = inf
 
 
 @dataclass
@@ -91,6 +94,13 @@ class Part:
             power += moved if moved.ndim == 1 else moved.sum(axis=1)
         return power
 
+    def round_choices(self, x: FloatArray) -> FloatArray:
+        """Round the columns that must be whole to as many ones as they add up to: the largest."""
+        values = x[self.whole]
+        rounded = np.zeros(values.size)
+        rounded[np.argsort(-values, kind="stable")[: round(float(values.sum()))]] = 1.0
+        return rounded
+
     def add_cost(self, model: LinearModel, price: FloatArray) -> None:
         """Let each unit of power cost something (n,) [currency/MW]."""
         cost = model.column_arrays[2]
@@ -115,15 +125,22 @@ def add_profile(profile: Profile, slots: int) -> Part:
     return Part(profile.name, (), power, power, power)
 
 
-def add_curtailable(model: LinearModel, device: Curtailable, hours: FloatArray, label: str) -> Part:
-    """State what can be lowered: its power lies between what must remain and the forecast."""
-    slots = hours.size
+def add_curtailable(model: LinearModel, device: Curtailable, weighted: FloatArray, label: str) -> Part:
+    """State what can be lowered: its power lies between what must remain and the forecast.
+
+    Args:
+        model: Receives the blocks.
+        device: What can be lowered.
+        weighted: Duration of each slot times its weight in the objective (n,) [h].
+        label: Begins the name of each block.
+    """
+    slots = weighted.size
     forecast = finite_per_slot(device.name, device.forecast_mw, slots)
     remaining = np.minimum(
         np.abs(forecast), finite_per_slot(device.name, device.minimum_mw, slots)
     ) * np.sign(forecast)
     lowest, highest = np.minimum(forecast, remaining), np.maximum(forecast, remaining)
-    cost = -np.sign(forecast) * device.price * hours
+    cost = -np.sign(forecast) * device.price * weighted
     columns = model.add_variables(f"{label}power", slots, lower=lowest, upper=highest, cost=cost)
     limits = [NamedLimit(device.name, columns, "minimum or forecast", "minimum or forecast")]
     return Part(device.name, ((columns, 1.0),), lowest, highest, np.zeros(slots), limits)
@@ -154,7 +171,7 @@ def add_shiftable(model: LinearModel, load: ShiftableLoad, slots: int, label: st
     if elastic:
         slack = model.add_variables(f"{label}not run", 1, upper=needed)
         terms.append((slack[None, :], 1.0))
-        part.slacks.append(Slack("run", load.name, 3, slack))
+        part.slacks.append(Slack("run", load.name, 3, slack, needed))
     rows = model.add_constraints(f"{label}run", terms, lower=needed, upper=needed)
     part.limits.append(NamedLimit(load.name, rows, "run once", "run once", are_rows=True, first=earliest))
     return part

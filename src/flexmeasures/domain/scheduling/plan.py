@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flexmeasures.domain.errors import BadFlexModel
+from flexmeasures.domain.scheduling.budget import Budget, Timer
 from flexmeasures.domain.scheduling.costs import charge_at_once, cost_of, do_nothing
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.explain import explain
@@ -36,8 +38,9 @@ class PlanOptions:
         objective: What to make as small as possible.
         relax: Whether wishes that cannot all be kept are given up in order; else the fallback policy follows.
         explain: Whether to say which rule bound in each slot, and the cost of simple plans.
-        solver_options: Time limit and gap.
+        solver_options: Time limit of the whole plan, and gap.
         solver: What minimises; HiGHS by default.
+        timer: Measures the time that planning takes.
     """
 
     prefer_charging_sooner: bool = True
@@ -47,6 +50,7 @@ class PlanOptions:
     explain: bool = False
     solver_options: SolverOptions = field(default_factory=SolverOptions)
     solver: LinearSolver = field(default_factory=HighsSolver)
+    timer: Timer = time.monotonic
 
 
 def plan_storage(
@@ -113,16 +117,18 @@ def plan_futures(
         sites: The same devices in each future, with other prices or profiles.
         weights: Probability of each future; they add up to 1.
         resolution_hours: Duration of a slot, > 0 [h].
-        shared_slots: How many first slots have the same powers in all futures.
+        shared_slots: In how many first slots each device has the same power in all futures, as far as it can do the
+            same in them: what can be curtailed follows its forecast.
         options: How to plan.
 
     Raises:
-        BadFlexModel: Futures have other devices or other lengths, or weights do not add up to 1.
+        BadFlexModel: Futures have other devices or other lengths, or weights do not add up to 1, or a number of
+            shared slots is below 0.
     """
     options = options or PlanOptions()
+    _check_futures(sites, weights, shared_slots)
     slots = sites[0].tariff.prices[0].size
     hours = slot_hours(slots, resolution_hours, options.first_slot_fraction)
-    _check_futures(sites, weights)
     statements = tuple(
         Statement(
             hours,
@@ -133,10 +139,8 @@ def plan_futures(
         )
         for number, weight in enumerate(weights)
     )
-    problem = Problem(tuple(sites), statements, shared_slots, options.solver, options.solver_options)
-    answer = solve(problem, elastic=False)
-    if answer is Status.INFEASIBLE and options.relax:
-        answer = solve(problem, elastic=True)
+    budget = Budget(options.solver, options.solver_options, options.timer)
+    answer = solve(Problem(tuple(sites), statements, shared_slots, budget, options.relax))
     if isinstance(answer, Status):
         return tuple(fall_back(site, hours, answer) for site in sites)
     return tuple(_read(answer, stated, options) for stated in answer.stated)
@@ -159,7 +163,11 @@ def slot_hours(slots: int, resolution_hours: float, first_slot_fraction: float) 
     return hours
 
 
-def _check_futures(sites: Sequence[Site], weights: Sequence[float]) -> None:
+def _check_futures(sites: Sequence[Site], weights: Sequence[float], shared_slots: int) -> None:
+    if not sites or shared_slots < 0:
+        raise BadFlexModel(
+            f"There are {len(sites)} futures that share {shared_slots} slots: give 1 and 0, or more."
+        )
     names = {tuple(device.name for device in site.devices) for site in sites}
     lengths = {site.tariff.prices[0].size for site in sites}
     if len(names) > 1 or len(lengths) > 1:
@@ -204,29 +212,28 @@ def _missed(answer: Answer, stated: SiteModel, soc: Mapping[str, FloatArray]) ->
                 missed.append(Missed(one.limit, name, one.index, one.wanted, one.reached, clashes=clashes))
         elif part.slacks and answer.solution.x[part.slacks[0].columns[0]] > 1e-6:
             clashes = _others(answer.clashes.get(3, ()), f"run once of {name}")
-            missed.append(Missed("run", name, part.limits[-1].first, 1.0, 0.0, "run", clashes))
+            run = 1.0 - float(answer.solution.x[part.slacks[0].columns[0]]) / part.slacks[0].most
+            missed.append(Missed("run", name, part.limits[-1].first, 1.0, run, "run", clashes))
     return missed + _missed_at_connection(answer, stated)
 
 
 def _missed_at_connection(answer: Answer, stated: SiteModel) -> list[Missed]:
-    missed = []
-    for slack in stated.balance.slacks if stated.balance else ():
-        excess = answer.solution.x[slack.columns]
-        limit = next(
-            one for one in (stated.balance.limits if stated.balance else ()) if one.at_upper == slack.limit
-        )
-        given = stated.site.connection
-        wanted = np.broadcast_to(
-            np.asarray(given.import_limit_mw if slack.limit == "import limit" else given.export_limit_mw),
-            stated.statement.hours.shape,
-        )
+    """List the slots in which the connection, with the margins for forecast errors, is not enough."""
+    missed: list[Missed] = []
+    if stated.balance is None:
+        return missed
+    x, most = answer.solution.x, stated.site.connection.per_slot(stated.statement.hours.size)
+    for slack in stated.balance.slacks:
+        limit = next(one for one in stated.balance.limits if one.at_upper == slack.limit)
+        is_import = slack.limit == "import limit"
+        used = x[stated.balance.imported if is_import else stated.balance.exported]
+        wanted, excess = most[0 if is_import else 1], x[slack.columns]
         clashes = _others(answer.clashes.get(4, ()), f"{slack.limit} of {slack.device}")
-        for place in np.flatnonzero(excess > 1e-6).tolist():
-            slot = limit.when(place)
+        places = np.flatnonzero(excess > 1e-6)
+        for place, slot in zip(places.tolist(), limit.when(places).tolist(), strict=True):
+            name = slack.limit if used[slot] > wanted[slot] + 1e-6 else f"{slack.limit} with its margin"
             reached = float(wanted[slot] + excess[place])
-            missed.append(
-                Missed(slack.limit, slack.device, slot, float(wanted[slot]), reached, "MW", clashes)
-            )
+            missed.append(Missed(name, slack.device, slot, float(wanted[slot]), reached, "MW", clashes))
     return missed
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from flexmeasures.domain.scheduling.devices import StorageUse
+from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.scheduling.missed import Missed
 from flexmeasures.domain.scheduling.wishes import SoftLimit, straight_pieces, wishes_by_boundary
@@ -15,6 +16,7 @@ from flexmeasures.domain.scheduling.wishes import SoftLimit, straight_pieces, wi
 __all__ = [
     "Dynamics",
     "FirstViolation",
+    "exchange",
     "first_violation",
     "follow_fallback",
     "limits_by_boundary",
@@ -48,24 +50,67 @@ class FirstViolation:
 class Dynamics:
     """How a storage device moves from boundary to boundary.
 
-    Its values are plain lists: stepping through time one number at a time is much faster on them than on arrays.
+    Its values are plain lists, made when they are first used: stepping through time one number at a time is much faster
+    on them than on arrays.
     """
 
     def __init__(self, use: StorageUse, hours: FloatArray) -> None:
-        device, slots = use.device, hours.size
-        self.slots = slots
-        self.hours = hours.tolist()
-        self.kept = ((1.0 - device.loss_per_hour) ** hours).tolist()
-        efficiency = device.per_slot(device.charge_efficiency, slots)
-        self.stored = (efficiency * device.per_slot(device.gain, slots)).tolist()
-        self.taken = (1.0 / device.per_slot(device.discharge_efficiency, slots)).tolist()
-        self.usage = device.per_slot(device.usage_mw, slots).tolist()
-        self.consumption = device.per_slot(device.max_consumption_mw, slots).tolist()
-        self.production = device.per_slot(device.max_production_mw, slots).tolist()
-        self.soc_min = device.per_boundary(device.soc_min_mwh, slots).tolist()
-        self.soc_max = device.per_boundary(device.soc_max_mwh, slots).tolist()
-        self.charge_pieces = straight_pieces(device.charge_taper)
-        self.discharge_pieces = straight_pieces(device.discharge_taper)
+        self.device, self.durations, self.slots = use.device, hours, hours.size
+
+    @cached_property
+    def hours(self) -> list[float]:
+        """Duration of each slot [h]."""
+        return _numbers(self.durations)
+
+    @cached_property
+    def kept(self) -> list[float]:
+        """Share of the state of charge that is left at the end of each slot."""
+        return _numbers((1.0 - self.device.loss_per_hour) ** self.durations)
+
+    @cached_property
+    def stored(self) -> list[float]:
+        """Energy stored for a unit consumed in each slot."""
+        return _numbers(exchange(self.device, self.slots)[0])
+
+    @cached_property
+    def taken(self) -> list[float]:
+        """Energy taken out for a unit produced in each slot."""
+        return _numbers(exchange(self.device, self.slots)[1])
+
+    @cached_property
+    def usage(self) -> list[float]:
+        """What is drawn from the store for other uses in each slot [MW]."""
+        return _numbers(self.device.per_slot(self.device.usage_mw, self.slots))
+
+    @cached_property
+    def consumption(self) -> list[float]:
+        """Highest charging power of each slot [MW], without the taper."""
+        return _numbers(self.device.per_slot(self.device.max_consumption_mw, self.slots))
+
+    @cached_property
+    def production(self) -> list[float]:
+        """Highest discharging power of each slot, ≥ 0 [MW], without the taper."""
+        return _numbers(self.device.per_slot(self.device.max_production_mw, self.slots))
+
+    @cached_property
+    def soc_min(self) -> list[float]:
+        """Lowest state of charge at each boundary [MWh]."""
+        return _numbers(self.device.per_boundary(self.device.soc_min_mwh, self.slots))
+
+    @cached_property
+    def soc_max(self) -> list[float]:
+        """Highest state of charge at each boundary [MWh]."""
+        return _numbers(self.device.per_boundary(self.device.soc_max_mwh, self.slots))
+
+    @cached_property
+    def charge_pieces(self) -> list[tuple[float, float]]:
+        """Straight pieces of the charge taper."""
+        return straight_pieces(self.device.charge_taper)
+
+    @cached_property
+    def discharge_pieces(self) -> list[tuple[float, float]]:
+        """Straight pieces of the discharge taper."""
+        return straight_pieces(self.device.discharge_taper)
 
     def step(self, slot: int, soc: float, power: float) -> float:
         """State of charge [MWh] at the end of a slot that starts with `soc` and runs at `power` [MW]."""
@@ -208,11 +253,27 @@ def follow_fallback(use: StorageUse, hours: FloatArray) -> FloatArray:
 
 def simulate_soc(use: StorageUse, hours: FloatArray, power: FloatArray) -> FloatArray:
     """State of charge at every boundary (n+1,) [MWh] that a power profile (n,) [MW] leads to."""
-    dynamics = Dynamics(use, hours)
+    stored, taken = exchange(use.device, hours.size)
+    usage = use.device.per_slot(use.device.usage_mw, hours.size)
+    gained = hours * (np.where(power > 0, stored, taken) * power - usage)
+    if use.device.loss_per_hour == 0:
+        return np.concatenate(([0.0], np.cumsum(gained))) + use.soc_at_start_mwh
+    kept = ((1.0 - use.device.loss_per_hour) ** hours).tolist()
     soc = [float(use.soc_at_start_mwh)]
-    for slot, used in enumerate(power.tolist()):
-        soc.append(dynamics.step(slot, soc[-1], used))
+    for share, more in zip(kept, gained.tolist(), strict=True):
+        soc.append(share * soc[-1] + more)
     return np.array(soc)
+
+
+def _numbers(values: FloatArray) -> list[float]:
+    numbers: list[float] = values.tolist()
+    return numbers
+
+
+def exchange(device: StorageDevice, slots: int) -> tuple[FloatArray, FloatArray]:
+    """Energy stored for a unit consumed, and taken out for a unit produced, in each slot, (n,) each."""
+    stored = device.per_slot(device.charge_efficiency, slots) * device.per_slot(device.gain, slots)
+    return stored, 1.0 / device.per_slot(device.discharge_efficiency, slots)
 
 
 def missed_by(use: StorageUse, hours: FloatArray, soc: FloatArray) -> list[Missed]:

@@ -48,10 +48,18 @@ class Profile:
     high_mw: ArrayLike | None = None
 
     def margins(self, slots: int) -> tuple[FloatArray, FloatArray]:
-        """How far the power may lie above and below what is expected, (n,) each, ≥ 0 [MW]."""
+        """How far the power may lie above and below what is expected, (n,) each, ≥ 0 [MW].
+
+        Raises:
+            BadValues: Series are too short or long, no finite numbers, or cross each other.
+        """
         expected = finite_per_slot(self.name, self.power_mw, slots)
         high = expected if self.high_mw is None else finite_per_slot(self.name, self.high_mw, slots)
         low = expected if self.low_mw is None else finite_per_slot(self.name, self.low_mw, slots)
+        if np.any(low > high):
+            raise BadValues(
+                f"A low quantile of {self.name} is above the high one: give them the other way round."
+            )
         return np.maximum(high - expected, 0.0), np.maximum(expected - low, 0.0)
 
 
@@ -140,6 +148,20 @@ class Connection:
         """Whether any limit exists."""
         return bool(np.any(np.isfinite(self.import_limit_mw)) or np.any(np.isfinite(self.export_limit_mw)))
 
+    def per_slot(self, slots: int) -> tuple[FloatArray, FloatArray]:
+        """Highest consumption and production of each slot, (n,) each [MW]; inf where there is no limit.
+
+        Raises:
+            BadValues: A limit has another number of values.
+        """
+        limits = []
+        for limit in (self.import_limit_mw, self.export_limit_mw):
+            given = np.asarray(limit, dtype=float)
+            free = np.isinf(given)
+            finite = finite_per_slot("the limit of a connection", np.where(free, 0.0, given), slots)
+            limits.append(np.where(free, inf, finite))
+        return limits[0], limits[1]
+
 
 @dataclass(frozen=True)
 class PeakPrice:
@@ -158,8 +180,9 @@ class PeakPrice:
     weight: ArrayLike = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.price >= 0 and self.floor_mw >= 0 and np.all(np.asarray(self.weight, dtype=float) >= 0)):
-            raise BadFlexModel("A peak price, its floor and its weights must be 0 or more.")
+        numbers = np.append(np.ravel(self.weight), (self.price, self.floor_mw)).astype(float)
+        if not np.all((numbers >= 0) & np.isfinite(numbers)):
+            raise BadFlexModel("A peak price, its floor and its weights must be finite numbers from 0.")
 
 
 @dataclass(frozen=True)
@@ -179,6 +202,10 @@ class Tariff:
     peaks: tuple[PeakPrice, ...] = ()
     co2_kg_per_mwh: ArrayLike | None = None
     co2_price: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.co2_price):
+            raise BadFlexModel(f"The CO₂ price is {self.co2_price}: give a finite number [currency/t].")
 
     @property
     def prices(self) -> tuple[FloatArray, FloatArray]:
@@ -229,6 +256,18 @@ class Commitment:
                 f"The prices of {self.name} ({self.price_above:g} above, {self.price_below:g} below) would pay for "
                 "deviating both ways at once: their sum must be 0 or more."
             )
+        if not np.isfinite([self.price_above, self.price_below]).all():
+            raise BadFlexModel(f"The prices of {self.name} must be finite numbers [currency/MWh].")
+
+    def per_slot(self, slots: int) -> FloatArray:
+        """Agreed power of each slot (n,) [MW]; nan where nothing was agreed.
+
+        Raises:
+            BadValues: It has another number of values, or one is infinite.
+        """
+        power = np.asarray(self.power_mw, dtype=float)
+        nothing = np.isnan(power)
+        return np.where(nothing, np.nan, finite_per_slot(self.name, np.where(nothing, 0.0, power), slots))
 
 
 def stay_with(previous_mw: Mapping[str, ArrayLike], price: float) -> tuple[Commitment, ...]:
@@ -290,7 +329,7 @@ class Site:
         name: How messages call the connection.
 
     Raises:
-        BadFlexModel: A name is used twice or unknown.
+        BadFlexModel: A name is used twice or unknown, or a device excludes itself.
     """
 
     devices: tuple[Device, ...]
@@ -311,6 +350,9 @@ class Site:
                 raise BadFlexModel(
                     f"There is no device {name} at {self.name}: use one of {', '.join(names)}."
                 )
+        for one in self.exclusions:
+            if one.first == one.second:
+                raise BadFlexModel(f"{one.first} cannot exclude itself: name two devices.")
 
 
 def check_prices(prices: ArrayLike) -> FloatArray:

@@ -8,6 +8,7 @@ from enum import Enum
 
 import numpy as np
 
+from flexmeasures.domain.errors import Impossible
 from flexmeasures.domain.scheduling.balance import (
     Balance,
     add_balance,
@@ -15,16 +16,19 @@ from flexmeasures.domain.scheduling.balance import (
     add_peaks,
     limit_connection,
     needs_balance,
+    power_of_connection,
 )
 from flexmeasures.domain.scheduling.devices import StorageUse
 from flexmeasures.domain.scheduling.exclusions import (
-    EitherOr,
-    add_either_or,
+    AtMostOne,
+    Choice,
+    add_choice,
+    add_shares,
     broken_slots,
+    rules_of,
     simple_use,
-    use_of_part,
 )
-from flexmeasures.domain.scheduling.linear import FloatArray, LinearModel, Term
+from flexmeasures.domain.scheduling.linear import FloatArray, LinearModel
 from flexmeasures.domain.scheduling.parts import (
     NamedLimit,
     Part,
@@ -34,7 +38,7 @@ from flexmeasures.domain.scheduling.parts import (
     add_shiftable,
 )
 from flexmeasures.domain.scheduling.site import Curtailable, Device, ShiftableLoad, Site
-from flexmeasures.domain.scheduling.storage import StoragePart, add_storage
+from flexmeasures.domain.scheduling.storage import add_storage
 
 __all__ = ["Objective", "SiteModel", "Statement", "Whole", "sooner_slope", "state_site"]
 
@@ -70,7 +74,7 @@ class Statement:
 
 
 Whole = Mapping[str, frozenset[int]]
-"""Name of an either-or rule, or of a device, → slots in which whole numbers are needed."""
+"""Name of a rule, or of a device, → slots in which whole numbers are needed."""
 
 
 @dataclass
@@ -82,7 +86,8 @@ class SiteModel:
         statement: How it was stated.
         parts: Its devices by name.
         balance: Its connection, if devices influence each other's cost.
-        rules: Either-or rules which a relaxed answer may break.
+        rules: Rules which a relaxed answer may break.
+        choices: Whole numbers that keep them in some slots.
         prices: What a unit of import and of export adds to the objective, (n,) each, per MWh.
     """
 
@@ -91,7 +96,8 @@ class SiteModel:
     parts: dict[str, Part]
     balance: Balance | None
     prices: tuple[FloatArray, FloatArray]
-    rules: list[EitherOr] = field(default_factory=list)
+    rules: list[AtMostOne] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
 
     def limits(self) -> Iterator[NamedLimit]:
         """Give every named limit of devices and connection."""
@@ -108,8 +114,8 @@ class SiteModel:
             yield from self.balance.slacks
 
     def broken(self, x: FloatArray) -> dict[str, frozenset[int]]:
-        """Find where a relaxed answer breaks either-or rules or runs a load by halves."""
-        found = {rule.name: broken_slots(rule, x) for rule in self.rules}
+        """Find where a relaxed answer breaks a rule or runs a load by halves."""
+        found = {f"{self.statement.label}{rule.name}": broken_slots(rule, x) for rule in self.rules}
         for part in self.parts.values():
             values = x[part.whole]
             if np.any(np.abs(values - np.round(values)) > _INTEGRAL_TOLERANCE):
@@ -131,7 +137,6 @@ def sooner_slope(prices: FloatArray) -> FloatArray:
 
 def state_site(model: LinearModel, site: Site, statement: Statement, whole: Whole) -> SiteModel:
     """State devices, connection, agreements and, where `whole` asks for it, whole numbers."""
-    slots = statement.hours.size
     prices = objective_prices(site, statement)
     parts = {device.name: _add_device(model, device, statement) for device in site.devices}
     weighted = statement.hours * statement.weight
@@ -150,8 +155,8 @@ def state_site(model: LinearModel, site: Site, statement: Statement, whole: Whol
         for part in parts.values():
             part.add_preference(model, slope, weighted)
     stated = SiteModel(site, statement, parts, balance, prices)
-    _add_commitments(model, stated, slots)
-    stated.rules = list(_rules(stated))
+    _add_commitments(model, stated)
+    _add_rules(model, stated)
     _add_whole_numbers(model, stated, whole)
     return stated
 
@@ -169,54 +174,57 @@ def objective_prices(site: Site, statement: Statement) -> tuple[FloatArray, Floa
 def _add_device(model: LinearModel, device: Device, statement: Statement) -> Part:
     label = f"{statement.label}{device.name}: "
     if isinstance(device, StorageUse):
-        apart = statement.prefer_charging_sooner
-        return add_storage(model, device, statement.hours, label, elastic=statement.elastic, apart=apart)
+        return add_storage(
+            model,
+            device,
+            statement.hours,
+            label,
+            elastic=statement.elastic,
+            apart=statement.prefer_charging_sooner,
+            weight=statement.weight,
+        )
     if isinstance(device, Curtailable):
-        return add_curtailable(model, device, statement.hours, label)
+        return add_curtailable(model, device, statement.hours * statement.weight, label)
     if isinstance(device, ShiftableLoad):
         return add_shiftable(model, device, statement.hours.size, label, elastic=statement.elastic)
     return add_profile(device, statement.hours.size)
 
 
-def _add_commitments(model: LinearModel, stated: SiteModel, slots: int) -> None:
+def _add_commitments(model: LinearModel, stated: SiteModel) -> None:
     label, weighted = stated.statement.label, stated.statement.hours * stated.statement.weight
-    for commitment in stated.site.commitments:
-        terms: list[Term]
+    for number, commitment in enumerate(stated.site.commitments):
         if commitment.device is not None:
             part = stated.parts[commitment.device]
-            add_commitment(model, commitment, list(part.power), part.constant, (weighted, label))
         elif stated.balance is not None:
-            terms = [(stated.balance.imported, 1.0), (stated.balance.exported, -1.0)]
-            add_commitment(model, commitment, terms, np.zeros(slots), (weighted, label))
+            part = power_of_connection(stated.site, stated.balance)
+        else:
+            raise Impossible(f"{commitment.name} speaks of a connection that was not stated.")
+        add_commitment(model, commitment, part, weighted, f"{label}agreed {number}")
 
 
-def _rules(stated: SiteModel) -> Iterator[EitherOr]:
-    """Give the either-or rules of a site: asked for, or such that no device or meter runs both ways at once."""
+def _add_rules(model: LinearModel, stated: SiteModel) -> None:
+    """Find the rules of a site, and state of the exclusions what can be said without whole numbers."""
     label = stated.statement.label
-    for exclusion in stated.site.exclusions:
-        first = use_of_part(stated.parts[exclusion.first], exclusion.first_use)
-        second = use_of_part(stated.parts[exclusion.second], exclusion.second_use)
-        name = f"{label}{exclusion.first} {exclusion.first_use.value}, {exclusion.second} {exclusion.second_use.value}"
-        yield EitherOr(name, first, second)
-    for part in stated.parts.values():
-        if isinstance(part, StoragePart) and len(part.power) > 1:
-            charging = simple_use(part.power[0][0], part.highest)
-            discharging = simple_use(part.power[1][0], -part.lowest)
-            yield EitherOr(f"{label}{part.name} charging, discharging", charging, discharging)
+    stated.rules = list(rules_of(stated.parts, stated.site.exclusions))
+    if stated.site.exclusions:
+        for rule in stated.rules:
+            add_shares(model, rule, label)
     if stated.balance:
-        bought = simple_use(stated.balance.imported, stated.balance.most[0])
-        sold = simple_use(stated.balance.exported, stated.balance.most[1])
+        bought = simple_use("import", stated.balance.imported, stated.balance.most[0])
+        sold = simple_use("export", stated.balance.exported, stated.balance.most[1])
         pays = (
             stated.prices[1] > stated.prices[0]
         )  # elsewhere nobody gains by importing and exporting at once
-        yield EitherOr(f"{label}import, export", bought, sold, pays)
+        stated.rules.append(AtMostOne(f"{stated.site.name}: import, export", (bought, sold), pays, True))
 
 
 def _add_whole_numbers(model: LinearModel, stated: SiteModel, whole: Whole) -> None:
+    label = stated.statement.label
     for rule in stated.rules:
-        if rule.name in whole:
-            add_either_or(model, rule, np.array(sorted(whole[rule.name])))
+        if f"{label}{rule.name}" in whole:
+            slots = np.array(sorted(whole[f"{label}{rule.name}"]))
+            stated.choices.append(add_choice(model, rule, slots, label))
     integer = model.column_arrays[3]
     for part in stated.parts.values():
-        if f"{stated.statement.label}{part.name}" in whole:
+        if f"{label}{part.name}" in whole:
             integer[part.whole] = True

@@ -10,7 +10,7 @@ import numpy as np
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.linear import Columns, FloatArray, LinearModel, Rows, Term
 from flexmeasures.domain.scheduling.parts import NamedLimit, Part, Slack
-from flexmeasures.domain.scheduling.reach import reachable_band
+from flexmeasures.domain.scheduling.reach import exchange, reachable_band
 from flexmeasures.domain.scheduling.wishes import SoftLimit, soft_limits, straight_pieces, wishes_by_boundary
 
 __all__ = ["StoragePart", "add_storage"]
@@ -50,7 +50,14 @@ class StoragePart(Part):
 
 
 def add_storage(
-    model: LinearModel, use: StorageUse, hours: FloatArray, label: str, *, elastic: bool, apart: bool = False
+    model: LinearModel,
+    use: StorageUse,
+    hours: FloatArray,
+    label: str,
+    *,
+    elastic: bool,
+    apart: bool = False,
+    weight: float = 1.0,
 ) -> StoragePart:
     """State a storage device: power limits, states of charge, energy balance, wishes.
 
@@ -61,13 +68,14 @@ def add_storage(
         label: Begins the name of each block.
         elastic: Whether wishes may be missed; else they are bounds.
         apart: Whether charging and discharging have variables of their own even where nothing is lost.
+        weight: Share of the prices of wishes in the objective.
     """
     device, slots = use.device, hours.size
     use.check_window(slots)
     power, limits = _add_power(model, device, slots, label, apart=apart)
     lower, upper = _band(use, hours, elastic=elastic)
     soc = model.add_variables(f"{label}soc", slots, lower=lower, upper=upper)
-    _value_final_soc(model, use, soc, label)
+    _value_final_soc(model, use, soc, label, weight)
     limits.extend(_name_soc_limits(use, soc, elastic=elastic))
     part = StoragePart(
         use.name,
@@ -147,23 +155,24 @@ def _add_balance(
     device, slots = use.device, hours.size
     soc, label = labelled_soc
     kept = (1.0 - device.loss_per_hour) ** hours
-    stored = hours * device.per_slot(device.charge_efficiency, slots) * device.per_slot(device.gain, slots)
-    taken = hours / device.per_slot(device.discharge_efficiency, slots)
+    stored, taken = (hours * share for share in exchange(device, slots))
     known = -hours * device.per_slot(device.usage_mw, slots)
     known[0] += kept[0] * use.soc_at_start_mwh
     earlier = np.concatenate(([0.0], -kept[1:]))
     terms: list[Term] = [(soc, 1.0), (np.roll(soc, 1), earlier), (power[0][0], -stored)]
     if len(power) > 1:
         terms.append((power[1][0], taken))
-    return model.add_constraints(f"{label}energy balance", terms, lower=known, upper=known)
+    rows = model.add_constraints(f"{label}energy balance", terms, lower=known, upper=known)
+    model.begin_with(soc, rows)
+    return rows
 
 
-def _value_final_soc(model: LinearModel, use: StorageUse, soc: Columns, label: str) -> None:
+def _value_final_soc(model: LinearModel, use: StorageUse, soc: Columns, label: str, weight: float) -> None:
     """Give the energy left at the end its value, and missing the preferred final soc its price."""
     cost = model.column_arrays[2]
-    cost[soc[-1]] -= use.value_of_energy_left
+    cost[soc[-1]] -= use.value_of_energy_left * weight
     if use.preferred_final_soc_mwh is not None and use.final_soc_price > 0:
-        miss = model.add_variables(f"{label}final soc missed", 2, cost=use.final_soc_price)
+        miss = model.add_variables(f"{label}final soc missed", 2, cost=use.final_soc_price * weight)
         wanted = use.preferred_final_soc_mwh
         terms = [(soc[-1:], 1.0), (miss[:1], 1.0), (miss[1:], -1.0)]
         model.add_constraints(f"{label}preferred final soc", terms, lower=wanted, upper=wanted)
@@ -199,7 +208,7 @@ def _add_tapers(model: LinearModel, part: StoragePart, label: str) -> None:
         for piece, (slope, offset) in enumerate(straight_pieces(taper)):
             for edge in ("start", "end"):
                 rows = _add_taper_rows(
-                    model, part, (columns, direction), (slope, offset), f"{label} {piece} {edge}"
+                    model, part, (columns, direction), (slope, offset), f"{label}{limit} {piece} {edge}"
                 )
                 part.limits.append(NamedLimit(device.name, rows, at_upper=limit, are_rows=True))
 

@@ -123,3 +123,61 @@ def test_other_solvers_agree_with_highs(name):
     theirs = plan_site(site, resolution_hours=1.0, options=options)
 
     assert theirs.cost.total == pytest.approx(ours.cost.total, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["cbc", "glpk"])
+def test_other_solvers_value_energy_as_highs_does(name):
+    """Whole numbers are needed at −20; with the choices held, marginal values come back from every solver."""
+    if shutil.which({"cbc": "cbc", "glpk": "glpsol"}[name]) is None:
+        pytest.skip(f"{name} is not installed (Debian: coinor-cbc, glpk-utils)")
+    lossy = StorageDevice("a", 1.0, 2.0, 0.0, 1.5, charge_efficiency=0.9, discharge_efficiency=0.8)
+    load = Profile("load", [0.3, 0.4, 0.2, 0.6])
+    site = Site((StorageUse(lossy, 1.0), load), Tariff([30.0, -20.0, 10.0, 50.0]), Connection(2.0, 2.0))
+    plans = [
+        plan_site(site, resolution_hours=1.0, options=PlanOptions(False, explain=True, solver=solver))
+        for solver in (HighsSolver(), solver_named(name))
+    ]
+
+    ours, theirs = (plan.explanation for plan in plans)
+    np.testing.assert_allclose(theirs.marginal_price, ours.marginal_price, atol=1e-5)
+    np.testing.assert_allclose(theirs.stored_value["a"], ours.stored_value["a"], atol=1e-5)
+    assert theirs.binding == ours.binding
+    # energy is sold at 50, bought at 10, and more than the power limit lets in is wanted at −20
+    np.testing.assert_allclose(ours.stored_value["a"][1:], [10 / 0.9, 10 / 0.9, 50 * 0.8], atol=1e-6)
+
+
+def test_a_command_that_does_not_end_is_ended(tmp_path):
+    """A solver that outlasts its time limit and its grace is stopped, and that is a limit, not a failure."""
+    stuck = tmp_path / "stuck"
+    stuck.write_text("#!/bin/sh\nexec sleep 600\n")
+    stuck.chmod(0o755)
+    solution = CommandSolver("cbc", str(stuck), grace_s=0.01).solve(small_model(), SolverOptions(0.01))
+
+    assert solution.status is Status.LIMIT
+    assert not solution.has_values
+
+
+def test_a_suggested_basis_leads_to_the_same_answer_sooner():
+    """The basis is where the search begins: the optimum stays −12."""
+    model = small_model()
+    model.begin_with(np.array([1], np.int32), np.array([0], np.int32))
+
+    assert HighsSolver().solve(model, DEFAULT).objective == pytest.approx(-12)
+
+
+def test_a_column_is_suggested_for_one_row_only():
+    """Of two rows that ask for the same column the first has it, or the basis would have too few columns."""
+    model = LinearModel()
+    x = model.add_variables("x", 2)
+    for name in ("first", "second"):
+        model.begin_with(x, model.add_constraints(name, [(x, 1.0)], lower=1.0))
+
+    assert [places.tolist() for places in model.basis] == [[0, 1], [0, 1]]
+
+
+def test_choices_are_held_at_their_rounded_values():
+    """Bounds of whole numbers close upon round(2.2) and round(2.6), and the model becomes a linear one."""
+    held = small_model(integer=True).with_choices(np.array([2.2, 2.6]))
+
+    assert held.column_arrays[0].tolist() == [2.0, 3.0]
+    assert not held.column_arrays[3].any()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from flexmeasures.domain.errors import BadFlexModel
+from flexmeasures.domain.errors import BadFlexModel, BadValues
 from flexmeasures.domain.scheduling import (
     ChargingSession,
     Commitment,
@@ -61,6 +61,35 @@ def test_a_high_quantile_keeps_a_margin_on_the_import_limit():
     result = plan([car(0.5, 2), load], [1, 2], connection=Connection(1.5))
 
     np.testing.assert_allclose(result.devices["car"].power_mw, [0.3, 0.2], atol=1e-8)
+
+
+def test_a_low_quantile_keeps_a_margin_on_the_export_limit():
+    """Sun of 1 MW that may become 1.4 MW leaves 0.1 of an export limit of 1.5 MW for the battery, though it pays."""
+    sun = Profile("sun", -1.0, low_mw=-1.4)
+    use = StorageUse(battery("b", 1.0, max_soc_mwh=2.0), 2.0)
+    result = plan([use, sun], [50.0, 50.0], connection=Connection(export_limit_mw=1.5))
+
+    np.testing.assert_allclose(result.devices["b"].power_mw, -0.1, atol=1e-8)
+
+
+def test_a_margin_wider_than_its_limit_is_kept_by_going_the_other_way():
+    """A load of 0.1 MW that may become 1 MW, behind 0.5 MW: the battery gives 0.5 MW, so that 0.4 is exported."""
+    load = Profile("load", 0.1, high_mw=1.0)
+    result = plan(
+        [StorageUse(battery("b", 1.0, max_soc_mwh=2.0), 2.0), load], [-9.0], connection=Connection(0.5)
+    )
+
+    np.testing.assert_allclose(result.devices["b"].power_mw, -0.5, atol=1e-8)
+    assert result.outcome is Outcome.OPTIMAL
+
+
+def test_a_margin_that_cannot_be_kept_is_named():
+    """A load of 1 MW that may become 1.8 MW behind 1.5 MW: the limit holds as expected, its margin does not."""
+    result = plan([Profile("load", 1.0, high_mw=1.8)], [1.0], connection=Connection(1.5))
+
+    missed = result.missed[0]
+    assert (missed.limit, missed.wanted, missed.unit) == ("import limit with its margin", 1.5, "MW")
+    assert missed.reached == pytest.approx(1.8)
 
 
 def test_own_sun_is_stored_when_exporting_pays_little():
@@ -225,6 +254,52 @@ def test_two_futures_share_their_first_slot():
     np.testing.assert_allclose(plans[1].devices["car"].power_mw, [0, 0, 1], atol=1e-8)
 
 
+def test_futures_weigh_all_their_prices():
+    """A MWh left is worth 40 in both futures, and selling brings 50 in one of two: waiting is not worth it twice."""
+    use = StorageUse(battery("b", 1.0, max_soc_mwh=1.0), 1.0, value_of_energy_left=40.0)
+    sites = [Site((use,), Tariff([price])) for price in (50.0, 20.0)]
+    plans = plan_futures(sites, [0.8, 0.2], resolution_hours=1.0, options=PLAIN)
+
+    for one in plans:  # 0.8 · 50 + 0.2 · 20 = 44 > 40
+        np.testing.assert_allclose(one.devices["b"].power_mw, -1.0, atol=1e-8)
+
+
+def test_the_sun_follows_its_future():
+    """Brighter in one future, the sun is not curtailed there to be the same as in the other."""
+    sites = [Site((Curtailable("sun", [power, -0.5]),), Tariff([10.0, 10.0])) for power in (-1.0, -0.2)]
+    plans = plan_futures(sites, [0.5, 0.5], resolution_hours=1.0, options=PLAIN)
+
+    assert [one.devices["sun"].power_mw[0] for one in plans] == [-1.0, -0.2]
+
+
+def test_a_device_may_taper_both_ways():
+    """Full at 2 MWh it gives 1 MW, at 1 MWh a half: from 2 MWh an hour ends where power = 0.5 · soc, at 4/3 MWh."""
+    device = StorageDevice(
+        "b",
+        2.0,
+        2.0,
+        0.0,
+        2.0,
+        charge_taper=((1.0, 2.0), (2.0, 0.0)),
+        discharge_taper=((0.0, 0.0), (2.0, 1.0)),
+    )
+    result = plan([StorageUse(device, 2.0)], [1.0])
+
+    np.testing.assert_allclose(result.devices["b"].power_mw, -2 / 3, atol=1e-8)
+
+
+def test_three_devices_take_turns_as_one_rule():
+    """Three cars want two hours each of six, one at a time: all are served, without a whole number for each pair."""
+    cars = tuple(StorageUse(StorageDevice(name, 1.0, 0.0, 0.0, 2.0), 0.0, {6: 2.0}) for name in "abc")
+    rules = (Exclusion("a", "b"), Exclusion("b", "c"), Exclusion("c", "a"))
+    result = plan(cars, [1, 2, 3, 4, 5, 6.0], exclusions=rules)
+
+    powers = np.array([result.devices[name].power_mw for name in "abc"])
+    assert result.outcome is Outcome.OPTIMAL
+    np.testing.assert_allclose(powers.sum(axis=0), 1.0, atol=1e-8)
+    assert np.all((powers > 1e-7).sum(axis=0) == 1)
+
+
 def test_the_explanation_names_what_bound_and_what_energy_is_worth():
     """Under a 1.5 MW limit in the cheap hour, a MWh costs the dear hour's price; doing nothing misses the car."""
     devices = [car(1.0, 2), Profile("load", 1.0)]
@@ -266,6 +341,17 @@ def test_the_explanation_tells_a_wish_from_a_limit_of_the_device():
         lambda: Connection(-1.0),
         lambda: PeakPrice(-1.0),
         lambda: plan_futures([Site((), Tariff([1]))] * 2, [0.5, 0.6], resolution_hours=1.0),
+        lambda: plan_futures([], [], resolution_hours=1.0),
+        lambda: plan_futures([Site((), Tariff([1]))], [1.0], resolution_hours=1.0, shared_slots=-1),
+        lambda: Site((car(1, 2),), Tariff([1, 2]), exclusions=(Exclusion("car", "car"),)),
+        lambda: ChargingSession(1, 2, energy_wanted_mwh=-1.0),
+        lambda: Commitment("c", [1.0], np.inf, 1.0),
+        lambda: PeakPrice(np.inf),
+        lambda: Tariff([1.0], co2_price=np.nan),
+        lambda: StorageDevice("b", 1.0, 1.0, 0.0, 3.0, charge_taper=((0.0, 1.0), (2.0, 0.0))),
+        lambda: heat_buffer(HeatBuffer("h", 1.0, 0.0, 0.1, 1.0), 0.5),
+        lambda: heat_buffer(HeatBuffer("h", 1.0, 3.0, 0.1, -1.0), 0.5),
+        lambda: plan([StorageUse(battery("b", 1.0, max_soc_mwh=1.0), 0.5, {1.5: 1.0})], [1, 2]),
     ],
     ids=[
         "name twice",
@@ -280,9 +366,62 @@ def test_the_explanation_tells_a_wish_from_a_limit_of_the_device():
         "negative limit",
         "negative peak price",
         "weights",
+        "no future",
+        "shared slots below 0",
+        "excludes itself",
+        "negative energy",
+        "endless price",
+        "endless peak price",
+        "nan CO₂ price",
+        "taper ends within the range",
+        "heat pump without heat",
+        "negative capacity",
+        "target off the grid",
     ],
 )
 def test_contradicting_sites_are_refused(mistake):
     """What contradicts itself is a BadFlexModel."""
     with pytest.raises(BadFlexModel):
         mistake()
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"connection": Connection([1.0, 1.0, 1.0])},
+        {"commitments": (Commitment("c", [1.0, 1.0, 1.0], 1.0, 1.0, "car"),)},
+        {"commitments": (Commitment("c", [1.0, np.inf], 1.0, 1.0),)},
+        {"peaks": (PeakPrice(1.0, weight=[1.0, 0.0, 1.0]),)},
+        {"export_prices": [1.0]},
+        {"co2": [1.0, np.nan]},
+        {"devices": (Profile("load", [1.0, np.nan]),)},
+        {"devices": (Profile("load", 1.0, low_mw=1.2, high_mw=0.9),), "connection": Connection(2.0)},
+        {"devices": (Curtailable("sun", [-1.0, -np.inf]),)},
+    ],
+    ids=[
+        "limits of the connection",
+        "agreed powers",
+        "endless agreed power",
+        "weights of a peak",
+        "export prices",
+        "CO₂ intensity",
+        "unknown load",
+        "crossing quantiles",
+        "endless sun",
+    ],
+)
+def test_series_that_cannot_be_planned_with_are_refused(mistake):
+    """Series of another length than the window, and numbers that are none, are named as BadValues."""
+    devices = mistake.pop("devices", (car(1.0, 2),))
+    with pytest.raises(BadValues):
+        plan(devices, [1.0, 2.0], mistake.pop("export_prices", None), **mistake)
+
+
+def test_contradicting_comfort_is_a_named_relaxation():
+    """At least 0.6 and at most 0.4 MWh at the same time: one of the wishes is missed, and both are named."""
+    use = StorageUse(battery("b", 1.0, max_soc_mwh=1.0), 0.5, soc_minima={1: 0.6}, soc_maxima={1: 0.4})
+    result = plan([use], [1.0])
+
+    assert result.outcome is Outcome.RELAXED
+    assert sum(one.amount for one in result.missed) == pytest.approx(0.2)
+    assert any("soc m" in clash for clash in result.missed[0].clashes)

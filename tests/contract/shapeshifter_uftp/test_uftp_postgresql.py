@@ -1,0 +1,189 @@
+"""The journal in a real PostgreSQL: nothing lost, duplicates known, two owners beside each other."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from shapeshifter_uftp import uftp
+from shapeshifter_uftp.exchange import Identity, complete, seal_for_post
+from shapeshifter_uftp.outbox import outgoing_entry
+from shapeshifter_uftp.store import Arrival, Direction, Journal, State, open_database
+from shapeshifter_uftp.store.database import DuplicateRow
+from shapeshifter_uftp.trading import make_order
+from shapeshifter_uftp.uftp import UsefRole
+
+HEADERS = {"Content-Type": "text/xml; charset=utf-8"}
+
+
+@pytest.fixture(scope="session")
+def server_url(shared_app):
+    """Give the URL of a database of our own on the server of the tests."""
+    url = make_url(shared_app.config["SQLALCHEMY_DATABASE_URI"])
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE uftp_journal"))
+    engine.dispose()
+    return url.set(database="uftp_journal").render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def database_url(server_url):
+    """Give the URL of an empty database."""
+    engine = create_engine(server_url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return server_url
+
+
+@pytest.fixture
+def journal(database_url):
+    """Give a journal in PostgreSQL."""
+    journal = Journal(open_database(database_url), "dso.example.com DSO")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def entry(flex_request, market):
+    """Give a builder of entries of complete, sealed messages."""
+    identity = Identity("dso.example.com", UsefRole.DSO, market.key("dso.example.com").private_key)
+
+    def make(**changes):
+        message = complete(flex_request(**changes), "dso.example.com", "agr.example.com")
+        body = seal_for_post(message, identity)
+        return outgoing_entry("dso.example.com DSO", message, body, UsefRole.AGR, 1000.0, None)
+
+    return make
+
+
+def until(condition, timeout=10.0):
+    """Wait for something to become true, and give it."""
+    ends = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < ends, "it did not become true in time"
+        time.sleep(0.01)
+    return value
+
+
+def test_entries_come_back_as_they_went_in(journal, entry):
+    """Every field of an entry, its bytes included, is read as it was written, in order."""
+    entries = [entry(revision=n) for n in range(3)]
+    journal.add_outgoing(entries)
+    assert [replace(found, seq=0) for found in journal.audit()] == entries
+    assert journal.waiting_partners(Direction.OUT) == [("agr.example.com", UsefRole.AGR, 0.0)]
+    assert [e.revision for e in journal.waiting(Direction.OUT, ("agr.example.com", UsefRole.AGR))] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_a_message_is_received_once_even_by_many_threads(journal, entry):
+    """Of threads that bring the same message one is first; another content under its id is told apart."""
+    received = replace(entry(), direction=Direction.IN)
+    arrivals = []
+    threads = [
+        threading.Thread(target=lambda: arrivals.append(journal.add_received(received))) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(arrivals) == [Arrival.FIRST] + [Arrival.REPEATED] * 5
+    assert journal.add_received(replace(received, envelope=b"other")) is Arrival.CONFLICTING
+
+
+def test_a_message_and_its_answers_are_kept_together_or_not_at_all(journal, entry):
+    """When an answer cannot be kept, the message is not marked as handled."""
+    journal.add_received(replace(entry(), direction=Direction.IN))
+    received, reply = next(journal.audit()), entry()
+    with pytest.raises(DuplicateRow):
+        journal.finish(received, "Accepted", None, [reply, reply])
+    assert [e.state for e in journal.audit()] == [State.NEW]
+    journal.finish(received, "Accepted", None, [reply])
+    assert [(e.direction, e.state) for e in journal.audit()] == [
+        (Direction.IN, State.DONE),
+        (Direction.OUT, State.NEW),
+    ]
+
+
+def test_owners_share_a_database_and_do_not_see_each_other(journal, entry, database_url):
+    """Two participants with one database have two journals."""
+    other = Journal(open_database(database_url), "other.example.com DSO")
+    journal.add_outgoing([entry()])
+    assert list(other.audit()) == []
+    assert other.forget_before(2000.0) == 0
+    journal.mark(next(journal.audit()), State.DONE, status=200)
+    assert journal.forget_before(2000.0) == 1
+    other.close()
+
+
+def test_services_trade_with_journals_in_postgresql(market, database_url, flex_request, flex_offer):
+    """Request, offer and order go through, and a repeated message is known again, with one database for both."""
+    agr = market.start(market.Agr, "agr.example.com", journal=database_url)
+    dso = market.start(market.Dso, "dso.example.com", journal=database_url)
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    request = agr.wait_for(uftp.FlexRequest)[0]
+    agr.send(flex_offer(request))
+    dso.send(make_order(dso.wait_for(uftp.FlexOffer)[0], "order-1"))
+    assert dso.wait_for(uftp.FlexOrderResponse)[0].result == "Accepted"
+    body = dso.journal.find(Direction.OUT, sent.message_id, "agr.example.com").envelope
+    endpoint = f"http://127.0.0.1:{agr.port}{agr.path}"
+    assert httpx.post(endpoint, content=body, headers=HEADERS).status_code == 200
+    until(lambda: agr.journal.count(Direction.IN, State.NEW) == 0)
+    assert sorted(e.message_type for e in agr.journal.audit() if e.direction is Direction.IN) == [
+        "FlexOfferResponse", "FlexOrder", "FlexRequest",
+    ]  # fmt: skip
+
+
+VICTIM = """
+import sys, time
+from shapeshifter_uftp.addresses import DirectoryAddressBook
+from shapeshifter_uftp.service import ShapeshifterAgrService
+class Stuck(ShapeshifterAgrService):
+    def process_flex_request(self, message):
+        time.sleep(3600)
+service = Stuck("agr.example.com", sys.argv[2], host="127.0.0.1", port=0, journal=sys.argv[3],
+                address_book=DirectoryAddressBook(sys.argv[1]))
+service.run_in_thread()
+print(service.port, flush=True)
+time.sleep(3600)
+"""
+
+
+def test_what_was_answered_200_survives_kill_9(market, database_url, flex_request, tmp_path):
+    """Messages answered with 200 are in PostgreSQL when the process is killed, and are handled by the next one."""
+    market.know("dso.example.com", "DSO")
+    keys = market.key("dso.example.com")
+    book = tmp_path / "book.json"
+    book.write_text(json.dumps([{"domain": "dso.example.com", "role": "DSO", "public_key": keys.public_key}]))
+    command = [
+        sys.executable,
+        "-c",
+        VICTIM,
+        str(book),
+        market.key("agr.example.com").private_key,
+        database_url,
+    ]
+    identity = Identity("dso.example.com", UsefRole.DSO, keys.private_key)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, httpx.Client() as http:
+        url = f"http://127.0.0.1:{int(process.stdout.readline())}/shapeshifter/api/v3/message"
+        for revision in range(10):
+            message = complete(flex_request(revision=revision), "dso.example.com", "agr.example.com")
+            answer = http.post(url, content=seal_for_post(message, identity), headers=HEADERS)
+            assert answer.status_code == 200
+        os.kill(process.pid, signal.SIGKILL)
+    revived = market.start(market.Agr, "agr.example.com", journal=database_url)
+    heard = revived.wait_for(uftp.FlexRequest, 10)
+    assert [message.revision for message in heard] == list(range(10))

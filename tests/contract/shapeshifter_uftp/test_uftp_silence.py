@@ -1,0 +1,177 @@
+"""Partners who do not answer, and partners who refuse everything."""
+
+import dataclasses
+import time
+
+import pytest
+from click.testing import CliRunner
+from tests.contract.shapeshifter_uftp.test_uftp_trading_flow import Flaky, outcome_of, until
+
+from shapeshifter_uftp import uftp
+from shapeshifter_uftp.addresses import Participant
+from shapeshifter_uftp.cli import main
+from shapeshifter_uftp.outbox import RetryPolicy
+from shapeshifter_uftp.service import ANSWER_LATER, ShapeshifterAgrService, ShapeshifterDsoService
+from shapeshifter_uftp.store import Direction, State
+from shapeshifter_uftp.uftp import UsefRole
+
+SOON = RetryPolicy(first_pause=0.01, longest_pause=0.05, answer_within=0.4, faulty_after=3)
+REFUSED = (400, {}, b"no")
+AGR = ("agr.example.com", UsefRole.AGR)
+
+
+class Watching(ShapeshifterDsoService):
+    """Keeps what it is told about silence and faults."""
+
+    def __init__(self, *args, **kwargs):
+        self.missing, self.faults = [], []
+        super().__init__(*args, **kwargs)
+
+    def process_missing_answer(self, entry):
+        """Keep the id of the request."""
+        self.missing.append(entry.message_id)
+
+    def process_faulty_partner(self, fault):
+        """Keep the fault."""
+        self.faults.append(fault)
+
+
+class Silent(ShapeshifterAgrService):
+    """Takes requests and never says anything about them."""
+
+    def process_flex_request(self, message):
+        """Put it off, for ever."""
+        return ANSWER_LATER
+
+
+def state_of(service, message):
+    """The state of a message that a service has sent."""
+    return service.journal.find(Direction.OUT, message.message_id, "agr.example.com").state
+
+
+def test_an_answer_that_never_comes_is_reported_once(market, flex_request):
+    """A request that was delivered and is not answered in time expires, and the application is told, once."""
+    market.start(Silent, "agr.example.com")
+    dso = market.start(Watching, "dso.example.com", retry=SOON)
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    until(lambda: dso.missing)
+    assert dso.missing == [sent.message_id]
+    assert state_of(dso, sent) is State.EXPIRED
+    assert dso.reply_watch.check() == []
+
+
+def test_an_answer_in_time_is_not_missed(market, agr, flex_request):
+    """What is answered is not reported, however long ago that was."""
+    dso = market.start(Watching, "dso.example.com", retry=SOON)
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    until(lambda: outcome_of(dso, sent))
+    time.sleep(0.6)  # longer than an answer may take
+    assert (dso.reply_watch.check(), dso.missing, state_of(dso, sent)) == ([], [], State.DONE)
+
+
+def test_a_restart_does_not_forget_who_owes_an_answer(market, flex_request):
+    """What was delivered before a restart and not answered is reported after it; nothing is reported twice."""
+    market.start(Silent, "agr.example.com")
+    dso = market.start(Watching, "dso.example.com", retry=dataclasses.replace(SOON, answer_within=3600))
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    until(lambda: state_of(dso, sent) is State.DONE)
+    dso.close()
+    again = market.start(Watching, "dso.example.com", retry=SOON)
+    until(lambda: again.missing)
+    again.close()
+    third = market.start(Watching, "dso.example.com", retry=SOON)
+    time.sleep(0.6)
+    assert (again.missing, third.missing) == ([sent.message_id], [])
+
+
+def test_a_late_answer_still_counts(market, flex_request):
+    """An answer that comes after it was reported as missing is handled like any other."""
+    agr = market.start(Silent, "agr.example.com")
+    dso = market.start(Watching, "dso.example.com", retry=SOON)
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    until(lambda: dso.missing)
+    agr.send(
+        uftp.FlexRequestResponse(
+            recipient_domain="dso.example.com",
+            conversation_id=sent.conversation_id,
+            flex_request_message_id=sent.message_id,
+        )
+    )
+    assert until(lambda: outcome_of(dso, sent)) == ("Accepted", None)
+
+
+@pytest.fixture
+def refused(market, flex_request):
+    """A service whose partner refuses everything for good, after three messages; and a way to send more."""
+    with Flaky(REFUSED, REFUSED, REFUSED) as peer:
+        dso = market.start(Watching, "dso.example.com", retry=SOON)
+        endpoint = f"http://127.0.0.1:{peer.server_port}/"
+        market.book.add(Participant(*AGR, market.key("agr.example.com").public_key, endpoint))
+
+        def send():
+            return dso.send(flex_request(recipient_domain="agr.example.com"))
+
+        for _ in range(3):
+            send()
+        until(lambda: dso.faults)
+        yield dso, peer, send
+
+
+def test_a_partner_who_refuses_everything_is_left_alone(refused):
+    """After some permanent refusals in a row a partner is faulty: what goes to it waits, until it is cleared."""
+    dso, peer, send = refused
+    waiting = send()
+    time.sleep(0.3)
+    assert (len(peer.bodies), state_of(dso, waiting)) == (3, State.NEW)
+    (fault,) = dso.journal.partners.faulty()
+    assert (fault.domain, fault.role) == AGR
+    assert "400" in fault.reason
+    assert dso.clear_faulty_partner(*AGR)
+    assert not dso.clear_faulty_partner(*AGR)
+    dso.journal.postpone(dso.journal.find(Direction.OUT, waiting.message_id, AGR[0]), 0)
+    until(lambda: state_of(dso, waiting) is State.DONE)
+
+
+def test_a_faulty_partner_delays_nobody_else(refused, market, flex_request):
+    """While one partner is faulty the others get their messages."""
+    dso, _, send = refused
+    send()
+    market.start(Silent, "other.example.com")
+    sent = dso.send(flex_request(recipient_domain="other.example.com"))
+    until(lambda: dso.journal.find(Direction.OUT, sent.message_id, "other.example.com").state is State.DONE)
+
+
+def test_a_success_ends_the_count(market, flex_request):
+    """Refusals count only in a row."""
+    ok = (200, {}, b"")
+    with Flaky(REFUSED, REFUSED, ok, REFUSED, REFUSED) as peer:
+        dso = market.start(Watching, "dso.example.com", retry=SOON)
+        endpoint = f"http://127.0.0.1:{peer.server_port}/"
+        market.book.add(Participant(*AGR, market.key("agr.example.com").public_key, endpoint))
+        for _ in range(5):
+            dso.send(flex_request(recipient_domain="agr.example.com"))
+        until(lambda: dso.journal.count(Direction.OUT, State.NEW) == 0)
+        assert (dso.faults, len(peer.bodies)) == ([], 5)
+
+
+def test_operators_see_and_clear_faults(refused, market):
+    """The command line shows faulty partners, and clears them for a service that runs."""
+    dso, _, send = refused
+    waiting = send()
+    where = [
+        "--domain",
+        "dso.example.com",
+        "--role",
+        "DSO",
+        "--journal",
+        f"{market.folder}/dso.example.com.sqlite3",
+    ]
+    shown = CliRunner().invoke(main, ["status", *where])
+    assert (shown.exit_code, "AGR agr.example.com" in shown.output) == (0, True), shown.output
+    cleared = CliRunner().invoke(main, ["clear-partner", *where, "--partner", "AGR", "agr.example.com"])
+    assert cleared.exit_code == 0, cleared.output
+    again = CliRunner().invoke(main, ["clear-partner", *where, "--partner", "AGR", "agr.example.com"])
+    assert (again.exit_code, "not marked as faulty" in again.output) == (1, True)
+    until(lambda: state_of(dso, waiting) is State.DONE)
+    nowhere = CliRunner().invoke(main, ["status", *where[:-1], "nowhere.sqlite3"])
+    assert (nowhere.exit_code, "--journal" in nowhere.output) == (1, True)
