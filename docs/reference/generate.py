@@ -26,6 +26,7 @@ CHAPTERS = {
     "DEBUG": "Basic functionality",
     "FLEXMEASURES_PLATFORM_NAME": "User interface",
     "FLEXMEASURES_TIMEZONE": "Timing",
+    "FLEXMEASURES_SCHEDULING_TIME_LIMIT": "Schedules",
     "DARK_SKY_API_KEY": "Tokens",
     "SQLALCHEMY_DATABASE_URI": "Database",
     "SECRET_KEY": "Security",
@@ -38,6 +39,7 @@ CHAPTERS = {
 _KINDS = {
     bool: "true or false",
     int: "whole number",
+    float: "number",
     str: "text",
     timedelta: "duration",
     types.NoneType: "nothing",

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import timedelta
+from math import inf
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
 from flexmeasures.domain.time import is_timezone
 
-__all__ = ["RATE", "DatabaseAddress", "LogLevel", "Rate", "RedisAddress", "ZoneName"]
+__all__ = [
+    "RATE",
+    "DatabaseAddress",
+    "LogLevel",
+    "NotNegative",
+    "PositiveDuration",
+    "PositiveNumber",
+    "Rate",
+    "RedisAddress",
+    "ZoneName",
+]
 
 RATE = re.compile(r"([1-9]\d{0,8}) per (second|minute|hour|day)")
 """How settings write how often something may happen."""
@@ -38,6 +50,24 @@ def _as_rate(text: str) -> str:
     return text
 
 
+def _as_not_negative(number: float) -> float:
+    if not 0 <= number < inf:
+        raise ValueError("it should be a finite number from 0 up")
+    return number
+
+
+def _as_positive(number: int) -> int:
+    if number < 1:
+        raise ValueError("it should be a number from 1 up")
+    return number
+
+
+def _as_positive_duration(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("it should be a duration longer than zero")
+    return duration
+
+
 def _with_scheme(*schemes: str) -> AfterValidator:
     """Check how an address begins; without "://" it is no address but a host."""
 
@@ -63,4 +93,7 @@ RedisAddress = Annotated[str, _with_scheme("redis", "rediss", "unix")]
 
 Rate = Annotated[str, AfterValidator(_as_rate)]
 LogLevel = Annotated[int, BeforeValidator(_as_level)]
+NotNegative = Annotated[float, AfterValidator(_as_not_negative)]
+PositiveDuration = Annotated[timedelta, AfterValidator(_as_positive_duration)]
+PositiveNumber = Annotated[int, AfterValidator(_as_positive)]
 ZoneName = Annotated[str, AfterValidator(_as_zone)]

@@ -25,7 +25,16 @@ from dotenv import dotenv_values
 from pydantic import TypeAdapter, ValidationError
 
 from flexmeasures.domain.errors import InvalidInput
-from flexmeasures.setting_types import DatabaseAddress, LogLevel, Rate, RedisAddress, ZoneName
+from flexmeasures.setting_types import (
+    DatabaseAddress,
+    LogLevel,
+    NotNegative,
+    PositiveDuration,
+    PositiveNumber,
+    Rate,
+    RedisAddress,
+    ZoneName,
+)
 
 __all__ = [
     "ENVIRONMENTS",
@@ -223,6 +232,43 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "FLEXMEASURES_PLANNING_HORIZON", timedelta, timedelta(hours=48), "How far ahead schedules are made."
+    ),
+    # Schedules
+    Setting(
+        "FLEXMEASURES_SCHEDULING_TIME_LIMIT",
+        PositiveDuration,
+        timedelta(seconds=20),
+        "How long a schedule may take to compute; then the best one found is used, with its gap.",
+    ),
+    Setting(
+        "FLEXMEASURES_SCHEDULING_GAP",
+        NotNegative,
+        1e-6,
+        "Proven distance from the lowest cost at which to stop, as a share of the cost; for schedules with choices.",
+    ),
+    Setting(
+        "FLEXMEASURES_PREFER_CHARGING_SOONER",
+        bool,
+        True,
+        "Whether to charge early and discharge late among equal prices, where a flex model does not say.",
+    ),
+    Setting(
+        "FLEXMEASURES_REPLANNING_PRICE",
+        NotNegative,
+        0.0,
+        "What must be gained by a change of the previous schedule [currency/MWh], where a flex model does not say.",
+    ),
+    Setting(
+        "FLEXMEASURES_DEVIATION_PRICE",
+        NotNegative,
+        1000.0,
+        "What deviating from an ordered activation is taken to cost when schedules are made [currency/MWh].",
+    ),
+    Setting(
+        "FLEXMEASURES_SCHEDULES_KEPT",
+        PositiveNumber,
+        50,
+        "How many schedules of an asset are kept with their value and reasons; older ones are deleted.",
     ),
     # Tokens
     Setting("DARK_SKY_API_KEY", str | None, None, "Token for the DarkSky weather service."),

@@ -79,14 +79,20 @@ class Recorder(Protocol):
     """Keeps what a client sends."""
 
     def sending(self, message: PayloadMessage, content: bytes, recipient_role: UsefRole) -> None:
-        """Take note of a message that is about to be posted."""
+        """Take note of a message that is about to be posted.
+
+        Raises:
+            ClientTransportException: Nothing is to be posted to this partner.
+        """
         ...
 
-    def answered(self, message: PayloadMessage, answer: PayloadMessageResponse) -> None:
-        """Take note that the partner said in its HTTP answer what becomes of a message."""
+    def delivered(
+        self, message: PayloadMessage, recipient_role: UsefRole, answer: PayloadMessageResponse | None
+    ) -> None:
+        """Take note that the partner has stored a message, and of what it answered at once, if it did."""
         ...
 
-    def failed(self, message: PayloadMessage, error: TransportError) -> None:
+    def failed(self, message: PayloadMessage, recipient_role: UsefRole, error: TransportError) -> None:
         """Take note that a message did not get through."""
         ...
 
@@ -176,8 +182,9 @@ class _Client:
     def _outcome(self, exchange: Exchange) -> PayloadMessageResponse:
         """Give the outcome of an exchange that is over."""
         outcome = exchange.outcome()
-        if self._recorder and exchange.is_answered:
-            self._recorder.answered(exchange.sent, outcome)
+        if self._recorder:
+            answer = outcome if exchange.is_answered else None
+            self._recorder.delivered(exchange.sent, self.recipient_role, answer)
         return outcome
 
     @contextmanager
@@ -186,7 +193,7 @@ class _Client:
             yield
         except TransportError as error:
             if self._recorder:
-                self._recorder.failed(exchange.sent, error)
+                self._recorder.failed(exchange.sent, self.recipient_role, error)
             raise
 
 

@@ -38,7 +38,7 @@ class OAuthClient:
         tls: TLS settings for the authorisation server; None: the authorities of the system, no certificate.
     """
 
-    def __init__(  # noqa: PLR0913  the order of the first three is promised
+    def __init__(
         self,
         url: str,
         client_id: str,
@@ -132,8 +132,8 @@ class OAuthClient:
             AuthorizationError: There is no new token.
         """
         with self._lock:
-            if self._token is not None and refused.get("Authorization") == self.auth_header["Authorization"]:
-                self._token = None
+            if self.authenticated and refused.get("Authorization") == self.auth_header["Authorization"]:
+                self._ends = float("-inf")
             if not self.authenticated:
                 self.authenticate()
             return self.auth_header

@@ -24,7 +24,7 @@ from shapeshifter_uftp.lanes import Lanes
 from shapeshifter_uftp.references import main_reference
 from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, State
 from shapeshifter_uftp.uftp.enumerations import UsefRole
-from shapeshifter_uftp.uftp.payload import PayloadMessage
+from shapeshifter_uftp.uftp.payload import PayloadMessage, PayloadMessageResponse
 
 __all__ = ["Outbox", "RetryPolicy"]
 
@@ -140,22 +140,39 @@ class Outbox:
         if fault is not None:
             return self._wait_for_clearing(entry, fault, now)
         try:
-            self._post(entry)
+            answer = self._post(entry)
         except TransportError as error:
             return self._failed(entry, error, now)
+        except Exception as error:  # noqa: BLE001  address books are the application's, and may raise anything
+            _log.exception("%s %s cannot be posted", entry.message_type, entry.message_id)
+            return self._failed(entry, ClientTransportException(f"could not be posted: {error!r}"), now)
         self._journal.partners.took(entry.partner)
+        if answer:
+            self._journal.answered(
+                entry.message_id, entry.partner_domain, str(answer.result), answer.rejection_reason
+            )
         self._journal.mark(entry, State.DONE, status=200, at=now)
         return True
 
+    def note_refusal(self, partner: tuple[str, UsefRole], error: TransportError) -> None:
+        """Count a permanent refusal; report the partner when it was one too many."""
+        reason, now = str(error)[:500], self._clock()
+        fault = self._journal.partners.refused(partner, reason, now, self._policy.faulty_after)
+        if fault is not None:
+            _log.error("%s %s is marked as faulty: %s", fault.role, fault.domain, fault.reason)
+            if self._on_fault:
+                self._on_fault(fault)
+
     def _wait_for_clearing(self, entry: Entry, fault: Fault, now: float) -> bool:
         """Keep a message back while its partner is faulty, as long as it is worth sending."""
-        reason = f"{fault.domain} is marked as faulty: {fault.reason}"
+        reason = str(fault)
         if now > entry.at + self._policy.give_up_after:
             return self._give_up(entry, State.FAILED, ClientTransportException(reason))
         self._journal.postpone(entry, now + _LOOK_AGAIN, reason=reason[:500])
         return False
 
-    def _post(self, entry: Entry) -> None:
+    def _post(self, entry: Entry) -> PayloadMessageResponse | None:
+        """Post a message once; give what the partner answered at once, if it did."""
         import httpx  # noqa: PLC0415  loaded only when something is sent
 
         partner = self._address_book.find(
@@ -184,11 +201,7 @@ class Outbox:
             except ClientTransportException as error:
                 error.response = answer
                 raise
-        if exchange.is_answered:
-            outcome = exchange.outcome()
-            self._journal.answered(
-                entry.message_id, entry.partner_domain, str(outcome.result), outcome.rejection_reason
-            )
+        return exchange.outcome() if exchange.is_answered else None
 
     def _failed(self, entry: Entry, error: TransportError, now: float) -> bool:
         if _means_delivered(entry, error):
@@ -197,14 +210,9 @@ class Outbox:
             return True
         attempts = entry.attempts + 1
         if not (error.temporary or isinstance(error, ServiceDiscoveryException)):
-            fault = self._journal.partners.refused(
-                entry.partner, str(error)[:500], now, self._policy.faulty_after
-            )
-            if fault is not None:
-                _log.error("%s %s is marked as faulty: %s", fault.role, fault.domain, fault.reason)
-                if self._on_fault:
-                    self._on_fault(fault)
-            return self._give_up(entry, State.FAILED, error)
+            self._give_up(entry, State.FAILED, error)
+            self.note_refusal(entry.partner, error)
+            return True
         headers = getattr(getattr(error, "response", None), "headers", {})
         wanted = retry_after(headers.get("retry-after"), now)
         pause = max(self._policy.pause(attempts, random.random()), wanted)  # noqa: S311  no secret

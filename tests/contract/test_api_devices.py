@@ -1,10 +1,13 @@
 """UDI events and device messages through the API."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
-from flexmeasures.data.database import db
+from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.tables import Asset
+from flexmeasures.jobs.schedules import find_job
 
 VERSIONS = ["v1_3", "v2_0"]
 
@@ -120,6 +123,18 @@ def test_an_unfinished_job_is_said_to_wait(owner, cast):
     answer = ask(owner, event)
     assert (answer.status_code, answer.json["status"]) == (400, "UNKNOWN_SCHEDULE")
     assert "waits to be processed" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("configured", "kept"), [({}, 7 * 24 * 3600), ({"FLEXMEASURES_PLANNING_TTL": timedelta(seconds=90)}, 90)]
+)
+def test_outcomes_of_events_are_kept_as_configured(app, owner, cast, work, configured, kept):
+    """A schedule can be asked for under the id of its event for a week, if not configured otherwise."""
+    app.config |= configured
+    owner.post("postUdiEvent", udi(cast.address("battery", "1:soc")))
+    work()
+    job = find_job(redis_connection(app), cast.assets["battery"], 1)
+    assert kept - 5 <= redis_connection(app).ttl(job.key) <= kept
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -194,9 +194,12 @@ def test_data_without_a_time_of_recording_are_recorded_on_arrival(owner, cast, s
         pytest.param(
             "v2_0", {"connection": "ea1.2021-01.io:1:999"}, "UNRECOGNIZED_CONNECTION_GROUP", id="unknown id"
         ),
+        pytest.param("v2_0", {"connection": "99999999999999"}, "UNRECOGNIZED_ASSET", id="enormous id"),
+        pytest.param("v1_3", {"connection": "1:9999"}, "UNRECOGNIZED_ASSET", id="unknown id, in short"),
         pytest.param(
-            "v2_0", {"connection": "99999999999999"}, "UNRECOGNIZED_CONNECTION_GROUP", id="enormous id"
+            "v1", {"start": "2015-01-01T00:10:00Z"}, "INVALID_PTU_DURATION", id="start within a PTU"
         ),
+        pytest.param("v1_3", {"duration": "PT1H20M"}, "INVALID_PTU_DURATION", id="part of a PTU"),
         pytest.param("v2_0", {"connection": "ea1.x:1:2"}, "INVALID_DOMAIN", id="malformed address"),
         pytest.param("v2_0", {"connection": "No such asset"}, "INVALID_DOMAIN", id="unknown name"),
         pytest.param("v2_0", {"connection": {"a": 1}}, "INVALID_DOMAIN", id="address of a wrong type"),

@@ -85,12 +85,8 @@ def test_the_statuses_are_those_of_the_catalogue(operations):
             for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", answer["description"]):
                 assert STATUSES[name].http == int(code), name
                 named.add(name)
-    # These two are never given: the first for want of a rule, the second for want of a path that could.
-    unnamed = {"INVALID_PTU_DURATION", "UNEXPECTED_PARAMS"}
-    # Foreign and unknown assets must not be told apart, so neither is called unknown.
-    unnamed |= {"UNRECOGNIZED_ASSET"}
     # These are given for what is no operation of the document, or to any of them.
-    unnamed |= {"PROCESSED", "INVALID_METHOD", "REQUEST_ENTITY_TOO_LARGE"}
+    unnamed = {"PROCESSED", "INVALID_METHOD", "REQUEST_ENTITY_TOO_LARGE"}
     unnamed |= {"TOO_MANY_REQUESTS", "SERVICE_UNAVAILABLE"}
     assert STATUSES.keys() - named == unnamed
 

@@ -235,6 +235,13 @@ def test_odd_ids(owner, asset_id):
         assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("path", ["asset/1/2", "asset/1/power", "user/1/2"])
+def test_nothing_follows_an_id(owner, path):
+    """A path that goes on after the id of an asset or a user is no path of ours."""
+    answer = send(owner, "GET", path)
+    assert (answer.status_code, answer.json["status"]) == (400, "UNEXPECTED_PARAMS")
+
+
 def test_only_admins_make_assets(owner, cast):
     """A Prosumer cannot make an asset, not even their own."""
     answer = send(owner, "POST", "assets", json=documented(cast))

@@ -121,3 +121,11 @@ def test_each_service_is_documented(service):
     row = re.search(rf"^\| `{service}` \| (.+?) \|", page("api-usef.md"), re.MULTILINE)
     assert row
     assert all(method in row[1] for one in SERVICES if one.name == service for method in one.methods)
+
+
+def test_each_test_of_the_compatibility_page_exists():
+    """The page about compatibility names tests that there are."""
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", page("api-compatibility.md"))
+    assert len(named) > 40
+    for file, name in named:
+        assert f"\ndef {name}(" in (ROOT / "tests/contract" / file).read_text(encoding="utf-8"), name

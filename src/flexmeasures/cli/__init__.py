@@ -19,14 +19,16 @@ __all__ = ["cli", "main"]
 
 # name: (where it is, what it does, whether it is listed)
 _COMMANDS: dict[str, tuple[str, str, bool]] = {
-    "add": ("flexmeasures.cli.add:add", "Add structure, users, assets, markets, sensors.", True),
+    "add": ("flexmeasures.cli.add:add", "Add structure, users, assets, markets, sensors, schedules.", True),
     "db": ("flexmeasures.cli.database:db", "Upgrade, downgrade and inspect the database schema.", True),
     "db-ops": ("flexmeasures.cli.db_ops:db_ops", "Reset, dump, restore, save and load the database.", True),
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
     "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues, or clear them.", True),
+    "order": ("flexmeasures.cli.order:order", "Order flexibility from assets, and take orders back.", True),
     "roles": ("flask_security.cli:roles", "Give users roles, or take them away.", True),
     "routes": ("flask.cli:routes_command", "List the routes of the web application.", True),
     "run": ("flexmeasures.cli.run:run", "Run FlexMeasures: database, worker and web server.", True),
+    "show": ("flexmeasures.cli.show:show", "Show schedules, order books, orders and settlements.", True),
     "shell": ("flask.cli:shell_command", "Run a Python shell in the application's context.", True),
     "users": ("flask_security.cli:users", "Activate, deactivate and reset users.", True),
     # As the quickstart of the documentation writes them.

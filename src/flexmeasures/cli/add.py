@@ -1,10 +1,11 @@
-"""``flexmeasures add``: structure, users, assets, markets and weather sensors."""
+"""``flexmeasures add``: structure, users, assets and their types, markets and weather sensors."""
 
 from __future__ import annotations
 
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import click
@@ -12,6 +13,8 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from flexmeasures.auth.setup import hash_new_password
+from flexmeasures.cli.parameters import JsonObject
+from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
@@ -25,12 +28,19 @@ from flexmeasures.services.assets import (
     create_market,
     create_weather_sensor,
 )
+from flexmeasures.services.flex_models import (
+    NewAssetType,
+    create_asset_type,
+    set_flex_model_of_asset,
+    set_flex_model_of_type,
+)
 from flexmeasures.services.structure import add_structure
 from flexmeasures.services.users import create_user
 
 __all__ = ["add"]
 
-add = AppGroup("add", help="Add structure, users, assets, markets, sensors.")
+add = AppGroup("add", help="Add structure, users, assets, markets, sensors, schedules.")
+add.add_command(add_schedules)
 
 minutes = click.option(
     "--event-resolution",
@@ -43,6 +53,13 @@ timezone = click.option(
 )
 latitude = click.option("--latitude", type=float, required=True, help="Place [degrees north].")
 longitude = click.option("--longitude", type=float, required=True, help="Place [degrees east].")
+
+
+flex_model = click.option(
+    "--flex-model",
+    type=JsonObject(),
+    help="How it is scheduled: a JSON object or a file with one; see the reference of flex models.",
+)
 
 
 @as_transaction
@@ -122,6 +139,7 @@ def _read_password(from_stdin: bool) -> str:
 @timezone
 @click.option("--min-soc-in-MWh", "min_soc_in_mwh", type=float, help="Smallest state of charge [MWh].")
 @click.option("--max-soc-in-MWh", "max_soc_in_mwh", type=float, help="Largest state of charge [MWh].")
+@flex_model
 def asset(event_resolution: int, **fields: Any) -> None:
     """Create a new asset."""
     made = _create(
@@ -136,6 +154,44 @@ def asset(event_resolution: int, **fields: Any) -> None:
         return
     address = ConnectionAddress(made.id, made.owner_id).build(authority)
     click.echo(f"You can access it at its entity address {address}")
+
+
+@add.command("asset-type")
+@click.option("--name", required=True, help="Such as boiler: small letters, digits, _ and -.")
+@click.option("--display-name", required=True)
+@click.option("--hover-label", help="A longer text about it.")
+@click.option("--consumer", "is_consumer", is_flag=True, help="Its assets may consume.")
+@click.option("--producer", "is_producer", is_flag=True, help="Its assets may produce.")
+@click.option("--can-curtail", is_flag=True, help="Their power can be lowered.")
+@click.option("--can-shift", is_flag=True, help="Their power can be moved in time.")
+@flex_model
+def asset_type(**fields: Any) -> None:
+    """Create a type of assets."""
+    made = _create(db.session, create_asset_type, NewAssetType(**fields))
+    click.echo(f"Successfully created asset type {made.name}")
+
+
+@add.command("flex-model")
+@click.option("--asset", "asset_id", type=int, help="Id of the asset that it is for.")
+@click.option("--asset-type", "type_name", help="Or name of the type whose assets it is for.")
+@click.option("--none", "is_none", is_flag=True, help="Take the flex model away instead.")
+@click.argument("fields", type=JsonObject(), required=False)
+def set_flex_model(
+    asset_id: int | None, type_name: str | None, is_none: bool, fields: dict[str, Any] | None
+) -> None:
+    """Set how an asset, or all assets of a type, are scheduled.
+
+    FIELDS is a JSON object or a file with one. For an asset it says what differs from its type.
+    """
+    if (asset_id is None) == (type_name is None):
+        raise click.UsageError("Give either --asset or --asset-type.")
+    if (fields is None) != is_none:
+        raise click.UsageError("Give either FIELDS or --none.")
+    if asset_id is not None:
+        _create(db.session, partial(set_flex_model_of_asset, asset_id=asset_id), fields)
+    elif type_name is not None:
+        _create(db.session, partial(set_flex_model_of_type, name=type_name), fields)
+    click.echo("The flex model is taken away." if is_none else "The flex model is set.")
 
 
 @add.command("weather-sensor")

@@ -32,10 +32,12 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0001"
+HEAD = "0003"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)  # the cheapest that needs no clearing up
+_Selector = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)  # the cheapest that needs no clearing up
 
 _UPGRADE_LOCK = 4_040_000_001  # an arbitrary number: the advisory lock of those who upgrade the schema
 

@@ -98,11 +98,16 @@ class NamingAuthority:
 
 @dataclass(frozen=True)
 class ConnectionAddress:
-    """Where an asset is connected to the grid; one of ``asset_id`` and ``name`` is given."""
+    """Where an asset is connected to the grid; one of ``asset_id`` and ``name`` is given.
+
+    Attributes:
+        is_short: Whether it was written without saying who gives the names.
+    """
 
     asset_id: int | None
     owner_id: int | None = None
     name: str | None = None
+    is_short: bool = False
 
     def build(self, authority: NamingAuthority) -> str:
         """Write the address in full."""
@@ -160,12 +165,12 @@ def parse_connection(text: object, shorthand: bool = True) -> ConnectionAddress:
         BadAddress: If it is something else.
 
     >>> parse_connection("ea1.2021-02.io.flexmeasures.company:30:73")
-    ConnectionAddress(asset_id=73, owner_id=30, name=None)
+    ConnectionAddress(asset_id=73, owner_id=30, name=None, is_short=False)
     """
     local = _local_part(text)
     found = _CONNECTION.fullmatch(local if local is not None else str(text))
     if found and (local is not None or shorthand):
-        return ConnectionAddress(int(found["asset"]), _optional(found["owner"]))
+        return ConnectionAddress(int(found["asset"]), _optional(found["owner"]), is_short=local is None)
     if (
         shorthand
         and isinstance(text, str)
@@ -174,7 +179,7 @@ def parse_connection(text: object, shorthand: bool = True) -> ConnectionAddress:
         and not text.startswith("ea1")
         and ":" not in text
     ):
-        return ConnectionAddress(None, name=text.strip())
+        return ConnectionAddress(None, name=text.strip(), is_short=True)
     raise _bad(text, "connection", "ea1.2021-02.io.flexmeasures.company:30:73")
 
 

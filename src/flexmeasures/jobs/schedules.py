@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +13,26 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from flexmeasures.data.database import db
-from flexmeasures.domain.scheduling import PlanOptions, solver_named
+from flexmeasures.domain.scheduling import PlanOptions, SolverOptions, solver_named
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.services.make_schedule import is_stored, make_schedule
+from flexmeasures.services.plan_inputs import Planning
 from flexmeasures.services.request_schedule import ScheduleRequest
+from flexmeasures.services.reschedule import PortfolioOrder, PortfolioOutcome, reschedule
 
-__all__ = ["describe_failure", "enqueue_schedule", "find_job", "run_schedule"]
+__all__ = [
+    "CHUNK",
+    "describe_failure",
+    "enqueue_portfolio",
+    "enqueue_schedule",
+    "find_job",
+    "planning_of",
+    "run_portfolio",
+    "run_schedule",
+]
+
+CHUNK = 100
+"""Assets in a job: enough that reading prices and writing plans in bulk pays, few enough to keep all workers busy."""
 
 JOB_TIMEOUT = timedelta(minutes=10)
 
@@ -61,6 +76,20 @@ def _pointer(asset_id: int, event_id: int) -> str:
     return f"flexmeasures:udi:{asset_id}:{event_id}"
 
 
+def planning_of(config: Mapping[str, Any]) -> Planning:
+    """Read from the settings how schedules are made."""
+    limits = SolverOptions(
+        time_limit_s=config["FLEXMEASURES_SCHEDULING_TIME_LIMIT"].total_seconds(),
+        relative_gap=config["FLEXMEASURES_SCHEDULING_GAP"],
+    )
+    options = PlanOptions(
+        prefer_charging_sooner=config["FLEXMEASURES_PREFER_CHARGING_SOONER"],
+        solver_options=limits,
+        solver=solver_named(config["FLEXMEASURES_LP_SOLVER"]),
+    )
+    return Planning(options, config["FLEXMEASURES_REPLANNING_PRICE"], config["FLEXMEASURES_SCHEDULES_KEPT"])
+
+
 def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
     """Make a schedule; runs in a worker, within an app context.
 
@@ -73,8 +102,7 @@ def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
     if not stored:
         return {"slots": 0, "notes": ["The UDI event was withdrawn: its request failed."]}
     try:
-        solver = solver_named(current_app.config["FLEXMEASURES_LP_SOLVER"])
-        plan = make_schedule(session, request, PlanOptions(solver=solver))
+        plan = make_schedule(session, request, planning_of(current_app.config))
         session.commit()
     except BaseException:
         session.rollback()
@@ -82,8 +110,48 @@ def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
     job = get_current_job()
     if job is not None:
         job.meta["notes"] = list(plan.notes)
+        job.meta["missed"] = plan.missed_as_data
         job.save_meta()
-    return {"slots": len(plan.schedule.power_mw), "notes": list(plan.notes)}
+    return {"slots": len(plan.power_mw), "notes": list(plan.notes)}
+
+
+def enqueue_portfolio(connection: redis.Redis, order: PortfolioOrder, ttl: timedelta) -> list[Job]:
+    """Place the order to schedule many assets: a job for each `CHUNK` of them, for all workers there are.
+
+    Args:
+        connection: To the job store.
+        order: What to plan.
+        ttl: How long the outcomes are kept; negative: forever.
+    """
+    keep = max(int(ttl.total_seconds()), -1)
+    queue = get_queue(connection, "scheduling")
+    return [
+        queue.enqueue(
+            run_portfolio,
+            part,
+            job_timeout=int(JOB_TIMEOUT.total_seconds()),
+            result_ttl=keep,
+            failure_ttl=keep,
+            description=f"schedules of {len(part.asset_ids)} assets",
+        )
+        for part in order.split(CHUNK)
+    ]
+
+
+def run_portfolio(order: PortfolioOrder) -> PortfolioOutcome:
+    """Schedule some assets; runs in a worker, within an app context.
+
+    Returns:
+        What was planned, and why some assets were not.
+    """
+    session = db.session
+    try:
+        outcome = reschedule(session, order, planning_of(current_app.config))
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    return outcome
 
 
 def describe_failure(job: Job) -> str:

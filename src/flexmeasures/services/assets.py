@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from flexmeasures.domain.addresses import ConnectionAddress, parse_market
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
 from flexmeasures.services.checks import Checks, FieldErrors
+from flexmeasures.services.flex_models import check_flex_model
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role, is_admin
 
@@ -27,6 +28,7 @@ __all__ = [
     "NewAsset",
     "NewMarket",
     "NewWeatherSensor",
+    "UnknownAsset",
     "check_asset_fields",
     "check_asset_relations",
     "check_display_name",
@@ -48,6 +50,12 @@ OWNER_ROLES = ("Prosumer", "admin")
 """Who may own assets. Researchers own the assets of their simulations as admins."""
 
 
+class UnknownAsset(NotFound):
+    """An asset that was named by nothing but its id is none of the user's."""
+
+    code = "unknown-asset"
+
+
 @dataclass(frozen=True)
 class NewAsset:
     """What is needed to make an asset: power in MW, energy in MWh, places in degrees.
@@ -55,6 +63,7 @@ class NewAsset:
     Attributes:
         event_resolution: Length of the events of its power sensor.
         market_id: The market whose prices it pays; the dummy market if left out.
+        flex_model: What differs from the flex model of its type.
     """
 
     name: str
@@ -73,6 +82,7 @@ class NewAsset:
     soc_in_mwh: float | None = None
     soc_datetime: datetime | None = None
     soc_udi_event_id: int | None = None
+    flex_model: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,9 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
             market_id is not None, "market_id", "There is no dummy market. Maybe add structure first."
         )
     check_asset_relations(session, checks, new.owner_id, new.asset_type_name, market_id)
+    asset_type = store.find_asset_type(session, new.asset_type_name)
+    if new.flex_model is not None:
+        check_flex_model(checks, asset_type, new.flex_model, name)
     checks.that(
         "name" in checks.errors or not store.asset_name_is_taken(session, name),
         "name",
@@ -137,7 +150,7 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
         sensor=sensor,
         name=name,
         display_name=display_name,
-        asset_type=store.find_asset_type(session, new.asset_type_name),
+        asset_type=asset_type,
         capacity_in_mw=new.capacity_in_mw,
         min_soc_in_mwh=new.min_soc_in_mwh,
         max_soc_in_mwh=new.max_soc_in_mwh,
@@ -148,6 +161,7 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
         longitude=new.longitude,
         owner_id=new.owner_id,
         market_id=market_id,
+        flex_model=None if new.flex_model is None else dict(new.flex_model),
     )
     session.add(asset)
     session.flush()
@@ -409,6 +423,7 @@ def resolve_connections(session: Session, user: User, addresses: Sequence[Connec
 
     Raises:
         NotFound: If there is no such asset, or it belongs to somebody else: the user learns no difference.
+        UnknownAsset: The same, if it was named by its id instead of an address.
         BadAddress: If a name, given instead of an address, is the name of none of the user's assets.
     """
     found = store.find_assets(
@@ -429,6 +444,7 @@ def resolve_connections(session: Session, user: User, addresses: Sequence[Connec
                 f"{address.name!r} is neither an entity address nor the name of one of your assets."
             )
         if asset is None:
-            raise NotFound(f"You have no asset with id {address.asset_id}.")
+            unknown = UnknownAsset if address.is_short else NotFound
+            raise unknown(f"You have no asset with id {address.asset_id}.")
         assets.append(asset)
     return assets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -20,6 +21,7 @@ from flexmeasures.services.assets import (
     clean_asset_name,
 )
 from flexmeasures.services.checks import Checks
+from flexmeasures.services.flex_models import check_flex_model
 
 __all__ = ["UNCHANGED", "AssetChanges", "Unchanged", "delete_asset", "edit_asset"]
 
@@ -56,6 +58,7 @@ class AssetChanges:
     soc_in_mwh: float | Unchanged | None = UNCHANGED
     soc_datetime: datetime | Unchanged | None = UNCHANGED
     soc_udi_event_id: int | Unchanged | None = UNCHANGED
+    flex_model: Mapping[str, Any] | Unchanged | None = UNCHANGED
 
     @property
     def mentioned(self) -> dict[str, Any]:
@@ -81,6 +84,9 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges) -> None:
     check_asset_relations(
         session, checks, changed.get("owner_id"), changed.get("asset_type_name"), changed.get("market_id")
     )
+    if outcome.flex_model is not None and {"flex_model", "asset_type_name"} & changed.keys():
+        asset_type = store.find_asset_type(session, outcome.asset_type_name)
+        check_flex_model(checks, asset_type, outcome.flex_model, outcome.name)
     if outcome.name != asset.name:
         checks.that(
             not store.asset_name_is_taken(session, outcome.name),

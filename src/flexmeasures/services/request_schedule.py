@@ -88,7 +88,7 @@ def find_device(
         user: Its owner, or an admin.
         asset_id: The device.
         lock: Whether to keep its state from changing until the transaction ends.
-        types: Asset types that may be scheduled.
+        types: Asset types that may be scheduled; with `SCHEDULED_TYPES` also others that have a flex model.
 
     Raises:
         NotFound: If there is none, or it belongs to somebody else.
@@ -99,11 +99,15 @@ def find_device(
         asset = lock_asset(session, asset_id) if lock else session.get(Asset, asset_id)
     if asset is None or not (asset.owner_id == user.id or is_admin(user)):
         raise NotFound(f"You have no asset with id {asset_id}.")
-    if asset.asset_type_name not in types:
+    if asset.asset_type_name not in types and not (types == SCHEDULED_TYPES and _is_flexible(asset)):
         raise BadAddress(
             f"Asset {asset_id} is a {asset.asset_type.display_name}. UDI events are understood for {', '.join(types)}."
         )
     return asset
+
+
+def _is_flexible(asset: Asset) -> bool:
+    return asset.flex_model is not None or asset.asset_type.flex_model is not None
 
 
 def request_schedule(

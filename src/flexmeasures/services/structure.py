@@ -14,6 +14,7 @@ from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import AssetType, Market, MarketType, Sensor, WeatherSensorType
 from flexmeasures.domain.beliefs import Beliefs
+from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.time import to_datetime64
 
 __all__ = ["DUMMY_MARKET", "add_structure"]
@@ -31,6 +32,7 @@ _TYPES = (
     AssetType(name="wind", display_name="wind turbine", is_producer=True, can_curtail=True, **_DAILY_YEARLY),
     AssetType(
         name="one-way_evse",
+        flex_model=dict(DOCUMENTED_FLEX_MODELS["one-way_evse"]),
         display_name="one-way EVSE",
         hover_label="uni-directional Electric Vehicle Supply Equipment",
         is_consumer=True,
@@ -39,6 +41,7 @@ _TYPES = (
     ),
     AssetType(
         name="two-way_evse",
+        flex_model=dict(DOCUMENTED_FLEX_MODELS["two-way_evse"]),
         display_name="two-way EVSE",
         hover_label="bi-directional Electric Vehicle Supply Equipment",
         is_consumer=True,
@@ -48,6 +51,7 @@ _TYPES = (
     ),
     AssetType(
         name="battery",
+        flex_model=dict(DOCUMENTED_FLEX_MODELS["battery"]),
         display_name="stationary battery",
         is_consumer=True,
         is_producer=True,

@@ -13,7 +13,13 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from shapeshifter_uftp.exceptions import DuplicateIdentifierException, InvalidValue, Rejection, TransportError
+from shapeshifter_uftp.exceptions import (
+    ClientTransportException,
+    DuplicateIdentifierException,
+    InvalidValue,
+    Rejection,
+    TransportError,
+)
 from shapeshifter_uftp.exchange import complete, seal_for_post
 from shapeshifter_uftp.isp_calendar import instant_of
 from shapeshifter_uftp.lanes import Lanes
@@ -246,18 +252,29 @@ class JournalRecorder:
         self._service = service
 
     def sending(self, message: PayloadMessage, content: bytes, recipient_role: UsefRole) -> None:
-        """Take note of a message that is about to be posted."""
+        """Take note of a message that is about to be posted; refuse it while the partner is faulty."""
         service = self._service
+        fault = service.journal.partners.fault_of((message.recipient_domain or "", recipient_role))
+        if fault is not None:
+            raise ClientTransportException(str(fault))
         entry = outgoing_entry(service.journal.owner, message, content, recipient_role, service.clock(), None)
         service.journal.add_sent(entry)
 
-    def answered(self, message: PayloadMessage, answer: PayloadMessageResponse) -> None:
-        """Take note that the partner said in its HTTP answer what becomes of a message."""
-        self._service.journal.answered(*_key(message), str(answer.result), answer.rejection_reason)
+    def delivered(
+        self, message: PayloadMessage, recipient_role: UsefRole, answer: PayloadMessageResponse | None
+    ) -> None:
+        """Take note that the partner has stored a message, and of what it answered at once, if it did."""
+        journal, (message_id, domain) = self._service.journal, _key(message)
+        journal.partners.took((domain, recipient_role))
+        if answer:
+            journal.answered(message_id, domain, str(answer.result), answer.rejection_reason)
 
-    def failed(self, message: PayloadMessage, error: TransportError) -> None:
+    def failed(self, message: PayloadMessage, recipient_role: UsefRole, error: TransportError) -> None:
         """Take note that a message did not get through."""
-        self._service.journal.sent_in_vain(*_key(message), str(error)[:500])
+        message_id, domain = _key(message)
+        self._service.journal.sent_in_vain(message_id, domain, str(error)[:500])
+        if not error.temporary:
+            self._service.outbox.note_refusal((domain, recipient_role), error)
 
 
 def _key(message: PayloadMessage) -> tuple[str, str]:

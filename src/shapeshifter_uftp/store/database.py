@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Database", "DuplicateRow", "Run", "open_database"]
+__all__ = ["Database", "DuplicateRow", "Run", "ensure_table", "open_database"]
 
 Rows = list[Mapping[str, Any]]
 
@@ -203,7 +203,8 @@ def open_database(url: str | Path) -> Database:
     """Open a database.
 
     Args:
-        url: ``memory`` (kept nowhere), a path or ``sqlite:///path`` (made when absent), or any SQLAlchemy URL.
+        url: ``memory`` (kept nowhere), a path or ``sqlite:///path`` (made when absent), or any SQLAlchemy URL; one of
+            PostgreSQL that names no driver is for psycopg.
     """
     text = str(url)
     if text == "memory":
@@ -211,6 +212,32 @@ def open_database(url: str | Path) -> Database:
     if text.startswith("sqlite:///"):
         text = text.removeprefix("sqlite:///")
     elif "://" in text:
-        return _Sqlalchemy(text)
+        scheme, rest = text.split("://", 1)
+        return _Sqlalchemy(f"postgresql+psycopg://{rest}" if scheme in {"postgresql", "postgres"} else text)
     Path(text).parent.mkdir(parents=True, exist_ok=True)
     return _Sqlite(text)
+
+
+def ensure_table(database: Database, name: str, statements: Iterable[str]) -> None:
+    """Make a table, and what belongs to it, where it is not there yet.
+
+    Args:
+        database: Where.
+        name: Of the table.
+        statements: Which make it.
+    """
+    listed = list(statements)
+    for tries_left in (2, 1, 0):
+        try:
+            database.read(f"SELECT 1 FROM {name} WHERE 1 = 0")  # noqa: S608  a name of ours
+        except Exception:  # noqa: BLE001  every driver has its own error for a table that is not there
+            try:
+                with database.transaction() as run:
+                    for statement in listed:
+                        run(statement)
+            except Exception:
+                # Another process may have been quicker: then the table is there at the next look.
+                if not tries_left:
+                    raise
+                continue
+        return

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from shapeshifter_uftp.store.database import Database
+from shapeshifter_uftp.store.database import Database, ensure_table
 from shapeshifter_uftp.store.partners import Partners
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 
@@ -115,7 +115,7 @@ _TYPES = {
     "postgresql": {"seq": "BIGSERIAL PRIMARY KEY", "blob": "BYTEA"},
     "mysql": {"seq": "BIGINT AUTO_INCREMENT PRIMARY KEY", "blob": "LONGBLOB"},
 }
-_TABLE = """CREATE TABLE IF NOT EXISTS uftp_message (
+_TABLE = """CREATE TABLE uftp_message (
     seq {seq}, owner VARCHAR(160) NOT NULL, direction VARCHAR(3) NOT NULL, partner_domain VARCHAR(128) NOT NULL,
     partner_role VARCHAR(3) NOT NULL, message_type VARCHAR(40) NOT NULL, message_id VARCHAR(36) NOT NULL,
     conversation_id VARCHAR(36) NOT NULL, reference_id VARCHAR(36), topic VARCHAR(300), revision BIGINT,
@@ -146,19 +146,10 @@ class Journal:
         """Notified whenever something is stored, so that workers need not poll."""
         self.woken: dict[Direction, set[tuple[str, UsefRole] | None]] = {way: set() for way in Direction}
         """For whom something was stored since a worker looked; None: for anybody."""
-        self._create_tables()
+        table = _TABLE.format(**_TYPES.get(database.dialect, _TYPES["postgresql"]))
+        ensure_table(database, "uftp_message", (table, *_INDEXES))
         self.partners = Partners(database, owner)
         """Which partners are faulty."""
-
-    def _create_tables(self) -> None:
-        kinds = _TYPES.get(self._database.dialect, _TYPES["postgresql"])
-        try:
-            self._database.read("SELECT seq FROM uftp_message WHERE seq = 0")
-        except Exception:  # noqa: BLE001  every driver has its own error for a table that is not there
-            with self._database.transaction() as run:
-                run(_TABLE.format(**kinds))
-                for index in _INDEXES:
-                    run(index)
 
     def close(self) -> None:
         """Close the database."""

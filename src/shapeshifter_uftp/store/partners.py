@@ -7,12 +7,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from shapeshifter_uftp.store.database import Database
+from shapeshifter_uftp.store.database import Database, ensure_table
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 
 __all__ = ["Fault", "Partners"]
 
-_TABLE = """CREATE TABLE IF NOT EXISTS uftp_partner (
+_TABLE = """CREATE TABLE uftp_partner (
     owner VARCHAR(160) NOT NULL, domain VARCHAR(128) NOT NULL, role VARCHAR(3) NOT NULL, failures INTEGER NOT NULL,
     faulty_since DOUBLE PRECISION, reason TEXT, PRIMARY KEY (owner, domain, role))"""
 
@@ -35,6 +35,10 @@ class Fault:
     since: float
     reason: str
 
+    def __str__(self) -> str:
+        """Say what is wrong, and what to do."""
+        return f"{self.role} {self.domain} is marked as faulty until it is cleared: {self.reason}"
+
 
 class Partners:
     """Counts how often partners refuse messages, and remembers which of them are faulty.
@@ -47,8 +51,7 @@ class Partners:
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
         self._lock = threading.Lock()
-        with database.transaction() as run:
-            run(_TABLE)
+        ensure_table(database, "uftp_partner", (_TABLE,))
         rows = database.read("SELECT domain, role FROM uftp_partner WHERE owner = :owner", owner=owner)
         self._noted: set[Partner] = {(row["domain"], UsefRole(row["role"])) for row in rows}
 
@@ -65,12 +68,13 @@ class Partners:
             return None
         with self._lock, self._database.transaction(lasting=False) as run:
             key = self._key(partner)
-            run(
-                "UPDATE uftp_partner SET failures = failures + 1, reason = :reason WHERE" + _IS,
-                reason=reason,
-                **key,
-            )
-            if partner not in self._noted:
+            # Not from memory: an operator may have cleared the partner in another process.
+            if run("SELECT failures FROM uftp_partner WHERE" + _IS, **key):
+                run(
+                    "UPDATE uftp_partner SET failures = failures + 1, reason = :reason WHERE" + _IS,
+                    reason=reason, **key,
+                )  # fmt: skip
+            else:
                 run(
                     "INSERT INTO uftp_partner (owner, domain, role, failures, reason)"
                     " VALUES (:owner, :domain, :role, 1, :reason)",

@@ -19,7 +19,7 @@ from typing import Any
 from shapeshifter_uftp.exceptions import InvalidValue
 from shapeshifter_uftp.uftp import enumerations
 
-__all__ = ["Kind", "fraction_digits_of"]
+__all__ = ["Kind"]
 
 _ILLEGAL_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NEEDS_ESCAPE = re.compile('[&<>"\t\n\r]')
@@ -112,16 +112,6 @@ def _integer(name: str, rule: str, lowest: int | None = None, highest: int | Non
     return Kind(name, rule, int, _read_isp_number if lowest == 1 else int, _accept_integer, write)
 
 
-def fraction_digits_of(number: Decimal) -> int:
-    """Count the significant digits behind the point.
-
-    >>> fraction_digits_of(Decimal("12.5000")), fraction_digits_of(Decimal("1E+3"))
-    (1, 0)
-    """
-    exponent = number.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
 def _accept_decimal(value: Any) -> Decimal:
     # A float goes by its shortest text: 12.5 is meant, not the binary neighbour of 12.1.
     try:
@@ -142,11 +132,10 @@ def _decimal(
         number = _accept_decimal(value)
         if (low is not None and number < low) or (high is not None and number > high):
             raise InvalidValue(f"{number} is no {name}: {rule}")
-        if digits is not None and fraction_digits_of(number) > digits:
+        text = format(number, "f")
+        if digits is not None and len(text.partition(".")[2].rstrip("0")) > digits:
             raise InvalidValue(f"{number} is no {name}: {rule}")
-        if digits == 2:
-            number = number.quantize(Decimal("0.01"))
-        return format(number, "f")
+        return text if digits != 2 else format(number.quantize(Decimal("0.01")), "f")
 
     return Kind(name, rule, Decimal, Decimal, _accept_decimal, write)
 

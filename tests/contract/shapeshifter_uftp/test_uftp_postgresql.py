@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import httpx
@@ -89,6 +90,14 @@ def test_entries_come_back_as_they_went_in(journal, entry):
     ]
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_a_url_need_not_name_the_driver(scheme, database_url):
+    """The usual ways of writing the address of a PostgreSQL all lead there."""
+    database = open_database(database_url.replace("postgresql+psycopg", scheme))
+    assert database.read("SELECT version() AS it")[0]["it"].startswith("PostgreSQL")
+    database.close()
+
+
 def test_a_message_is_received_once_even_by_many_threads(journal, entry):
     """Of threads that bring the same message one is first; another content under its id is told apart."""
     received = replace(entry(), direction=Direction.IN)
@@ -127,6 +136,70 @@ def test_owners_share_a_database_and_do_not_see_each_other(journal, entry, datab
     journal.mark(next(journal.audit()), State.DONE, status=200)
     assert journal.forget_before(2000.0) == 1
     other.close()
+
+
+def test_faulty_partners_are_known_to_every_process(journal, database_url):
+    """A fault is seen and cleared by another process, and refusals after that count from the beginning."""
+    partner = ("agr.example.com", UsefRole.AGR)
+    other = Journal(open_database(database_url), journal.owner)
+    assert journal.partners.refused(partner, "no", 1000.0, 2) is None
+    fault = journal.partners.refused(partner, "no, no", 1001.0, 2)
+    assert (fault.domain, fault.role, fault.since, fault.reason) == (*partner, 1001.0, "no, no")
+    assert other.partners.faulty() == [fault]
+    later = Journal(open_database(database_url), journal.owner)
+    assert later.partners.clear(partner)
+    assert journal.partners.fault_of(partner) is None
+    assert [journal.partners.refused(partner, "no", t, 2) is None for t in (1002.0, 1003.0)] == [True, False]
+    other.close()
+    later.close()
+
+
+def test_what_was_delivered_and_not_answered_is_found(journal, entry):
+    """Requests that were delivered are unanswered until the partner's verdict is noted."""
+    journal.add_outgoing([entry(revision=n) for n in range(2)])
+    first, second = journal.audit()
+    for sent in (first, second):
+        journal.mark(sent, State.DONE, status=200, at=1500.0)
+    assert [e.next_at for e in journal.unanswered(["FlexRequest"])] == [1500.0, 1500.0]
+    journal.answered(first.message_id, "agr.example.com", "Rejected", "no")
+    assert [e.seq for e in journal.unanswered(["FlexRequest"])] == [second.seq]
+    assert journal.unanswered(["FlexOffer"]) == []
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite", "sqlite by SQLAlchemy"])
+def test_participants_may_start_at_once(kind, database_url, tmp_path):
+    """When several make their journals in an empty database at the same time, all of them get one."""
+    url = {
+        "postgresql": database_url,
+        "sqlite": str(tmp_path / "one.sqlite3"),
+        "sqlite by SQLAlchemy": f"sqlite+pysqlite:///{tmp_path}/two.sqlite3",
+    }[kind]
+    with ThreadPoolExecutor(6) as pool:
+        journals = list(pool.map(lambda n: Journal(open_database(url), f"owner {n}"), range(6)))
+    assert [list(journal.audit()) for journal in journals] == [[]] * 6
+    for journal in journals:
+        journal.close()
+
+
+def test_lost_connections_are_made_again(market, database_url, flex_request):
+    """After the server has ended all connections messages are taken, handled and answered as before."""
+    agr = market.start(market.Agr, "agr.example.com", journal=database_url)
+    dso = market.start(market.Dso, "dso.example.com")
+    for revision in (1, 2):
+        dso.send(flex_request(recipient_domain="agr.example.com", revision=revision))
+        dso.wait_for(uftp.FlexRequestResponse, revision)
+        engine = create_engine(database_url)
+        with engine.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        engine.dispose()
+    assert [entry.state for entry in agr.journal.audit() if entry.direction is Direction.IN] == [
+        State.DONE
+    ] * 2
 
 
 def test_services_trade_with_journals_in_postgresql(market, database_url, flex_request, flex_offer):

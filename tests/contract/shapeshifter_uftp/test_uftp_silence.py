@@ -10,7 +10,9 @@ from tests.contract.shapeshifter_uftp.test_uftp_trading_flow import Flaky, outco
 from shapeshifter_uftp import uftp
 from shapeshifter_uftp.addresses import Participant
 from shapeshifter_uftp.cli import main
+from shapeshifter_uftp.exceptions import ClientTransportException, InvalidValue
 from shapeshifter_uftp.outbox import RetryPolicy
+from shapeshifter_uftp.sealing import envelope_to_xml
 from shapeshifter_uftp.service import ANSWER_LATER, ShapeshifterAgrService, ShapeshifterDsoService
 from shapeshifter_uftp.store import Direction, State
 from shapeshifter_uftp.uftp import UsefRole
@@ -175,3 +177,63 @@ def test_operators_see_and_clear_faults(refused, market):
     until(lambda: state_of(dso, waiting) is State.DONE)
     nowhere = CliRunner().invoke(main, ["status", *where[:-1], "nowhere.sqlite3"])
     assert (nowhere.exit_code, "--journal" in nowhere.output) == (1, True)
+
+
+def test_clients_of_a_service_count_refusals_and_leave_faulty_partners_alone(market, flex_request):
+    """What a client posts itself counts as well; to a faulty partner it posts nothing, and says why."""
+    ok = (200, {}, b"")
+    with Flaky(REFUSED, REFUSED, ok, REFUSED, REFUSED, REFUSED) as peer:
+        dso = market.start(Watching, "dso.example.com", retry=SOON)
+        endpoint = f"http://127.0.0.1:{peer.server_port}/"
+        market.book.add(Participant(*AGR, market.key("agr.example.com").public_key, endpoint))
+        client = dso.agr_client("agr.example.com")
+        for status in (400, 400, 200, 400, 400, 400):
+            if status == 200:
+                client.send_flex_request(flex_request())
+                continue
+            assert dso.faults == []
+            with pytest.raises(ClientTransportException) as raised:
+                client.send_flex_request(flex_request())
+            assert raised.value.http_status == status
+        assert [(fault.domain, fault.role) for fault in dso.faults] == [AGR]
+        with pytest.raises(
+            ClientTransportException, match=r"AGR agr\.example\.com is marked as faulty"
+        ) as raised:
+            client.send_flex_request(flex_request())
+        assert (len(peer.bodies), raised.value.temporary) == (6, True)
+        dso.clear_faulty_partner(*AGR)
+        assert client.send_flex_request(flex_request()).result == "Accepted"
+
+
+def test_an_address_book_that_fails_stops_nothing(market, flex_request):
+    """When an address book raises something of its own, the message is tried again later, and then delivered."""
+    failures = iter([RuntimeError("no database"), InvalidValue("half a file")])
+
+    class Moody:
+        """Fails twice, then knows everybody."""
+
+        def find(self, domain, role, *, refresh=False):
+            """Look somebody up, in the end."""
+            for error in failures:
+                raise error
+            return market.book.find(domain, role)
+
+    market.start(Silent, "agr.example.com")
+    dso = market.start(Watching, "dso.example.com", retry=SOON, address_book=Moody())
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    until(lambda: state_of(dso, sent) is State.DONE)
+    assert dso.journal.find(Direction.OUT, sent.message_id, "agr.example.com").attempts == 3
+    assert dso.faults == []
+
+
+def test_a_key_that_is_none_does_not_make_a_stored_message_undelivered(market, flex_request):
+    """A signed answer that cannot be verified for want of a key leaves the message delivered, once."""
+    answered = envelope_to_xml(
+        uftp.SignedMessage(sender_domain="agr.example.com", sender_role="AGR", body=b"x" * 80)
+    )
+    with Flaky((200, {}, answered)) as peer:
+        dso = market.start(Watching, "dso.example.com", retry=SOON)
+        market.book.add(Participant(*AGR, "no key at all", f"http://127.0.0.1:{peer.server_port}/"))
+        sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+        until(lambda: state_of(dso, sent) is not State.NEW)
+        assert (state_of(dso, sent), len(peer.bodies)) == (State.DONE, 1)

@@ -102,9 +102,19 @@ def test_unknown_hosts_are_refused():
             parse_connection, "ea1.2018-06.localhost:5000:40:30", ConnectionAddress(30, 40), id="with a port"
         ),
         pytest.param(parse_connection, "ea1.2021-02.[::1]:40:30", ConnectionAddress(30, 40), id="IPv6"),
-        pytest.param(parse_connection, "40:30", ConnectionAddress(30, 40), id="simulation, owner and asset"),
-        pytest.param(parse_connection, "30", ConnectionAddress(30), id="simulation, asset"),
-        pytest.param(parse_connection, "CS 1", ConnectionAddress(None, name="CS 1"), id="simulation, name"),
+        pytest.param(
+            parse_connection,
+            "40:30",
+            ConnectionAddress(30, 40, is_short=True),
+            id="simulation, owner and asset",
+        ),
+        pytest.param(parse_connection, "30", ConnectionAddress(30, is_short=True), id="simulation, asset"),
+        pytest.param(
+            parse_connection,
+            "CS 1",
+            ConnectionAddress(None, name="CS 1", is_short=True),
+            id="simulation, name",
+        ),
         pytest.param(
             parse_event,
             "ea1.2018-06.io.flexmeasures.company:7:10:203:soc",

@@ -25,7 +25,7 @@ __all__ = ["describe_service", "message_schema"]
 
 _READING = """
     INVALID_UNIT UNRECOGNIZED_CONNECTION_GROUP INVALID_DOMAIN INVALID_SOURCE INVALID_HORIZON INVALID_DATETIME
-    INVALID_TIMEZONE INVALID_PERIOD INVALID_RESOLUTION
+    INVALID_TIMEZONE INVALID_PERIOD INVALID_RESOLUTION UNRECOGNIZED_ASSET
 """
 _SENDING = """
     INVALID_UNIT UNRECOGNIZED_CONNECTION_GROUP INVALID_DOMAIN PTUS_INCOMPLETE INVALID_HORIZON INVALID_DATETIME
@@ -41,8 +41,8 @@ _REFUSALS: dict[str, str] = {
     "getConnection": "INVALID_DOMAIN",
     "getMeterData": _READING,
     "getPrognosis": _READING,
-    "postMeterData": _SENDING + _SIGNS,
-    "postPrognosis": _SENDING + _SIGNS,
+    "postMeterData": f"{_SENDING} UNRECOGNIZED_ASSET {_SIGNS}",
+    "postPrognosis": f"{_SENDING} UNRECOGNIZED_ASSET {_SIGNS}",
     "postPriceData": _SENDING + "UNRECOGNIZED_MARKET",
     "postWeatherData": _SENDING + "UNRECOGNIZED_SENSOR",
     "postUdiEvent": f"INVALID_UNIT PTUS_INCOMPLETE INCOMPLETE_UDI_EVENT OUTDATED_UDI_EVENT {_DEVICE}",
@@ -143,6 +143,8 @@ def _answers(
     version: Version, service: Service, message: type[messages.Message] | None
 ) -> Mapping[int, Answer]:
     names = _REFUSALS[service.name].split()
+    if version.in_quarters and _SENDING in _REFUSALS[service.name]:
+        names.append("INVALID_PTU_DURATION")
     if message is not None:
         names = ["NO_MESSAGE_TYPE", "INVALID_MESSAGE_TYPE", *names]
     if service.name == "getDeviceMessage":

@@ -142,7 +142,12 @@ TOKEN_REFUSED = {
 
 FORBIDDEN = {403: Answer("FORBIDDEN", component("Error"))}
 NOT_FOUND = {404: Answer("There is no such thing, or it is somebody else's.", component("Error"))}
-BAD_ID = {400: Answer("REQUIRED_INFO_MISSING: the id is no whole number", component("Refusal"))}
+BAD_ID = {
+    400: Answer(
+        "REQUIRED_INFO_MISSING: the id is no whole number; UNEXPECTED_PARAMS: more follows it",
+        component("Refusal"),
+    )
+}
 NOT_JSON = {
     400: Answer(
         "REQUIRED_INFO_MISSING; or the body is no JSON; or a value that must be unique is taken",

@@ -72,6 +72,9 @@ EventId = Annotated[int, Field(ge=0, lt=2**63)]
 Minutes = Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_whole_minutes)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 DisplayName = Annotated[str, Field(min_length=4, max_length=80)]
+FlexModelFields = Annotated[
+    dict[str, Any], Field(description="How it is scheduled, where that differs from its type.")
+]
 SocInstant = Annotated[datetime, AfterValidator(_aware)]
 
 
@@ -83,6 +86,7 @@ class _StateOfCharge(Form):
     soc_in_mwh: Energy | None = None
     soc_datetime: SocInstant | None = None
     soc_udi_event_id: EventId | None = None
+    flex_model: FlexModelFields | None = None
 
     @field_validator("max_soc_in_mwh")
     @classmethod
@@ -175,7 +179,7 @@ def post_asset(session: Session) -> Response:
     return json_response({**describe_asset(asset), "status": 201}, 201)
 
 
-@blueprint.get("/asset/<asset_id>")
+@blueprint.get("/asset/<path:asset_id>")
 @documented(ASSET[200] | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def get_asset(session: Session, asset_id: str) -> Response:
@@ -184,7 +188,7 @@ def get_asset(session: Session, asset_id: str) -> Response:
     return json_response({**describe_asset(asset), "status": 200})
 
 
-@blueprint.patch("/asset/<asset_id>")
+@blueprint.patch("/asset/<path:asset_id>")
 @documented(
     ASSET[200] | NOT_JSON | FORBIDDEN | NOT_FOUND | BAD_FIELDS,
     body=AssetPatch,
@@ -203,7 +207,7 @@ def patch_asset(session: Session, asset_id: str) -> Response:
     return json_response({**describe_asset(asset), "status": 200})
 
 
-@blueprint.delete("/asset/<asset_id>")
+@blueprint.delete("/asset/<path:asset_id>")
 @documented({204: Answer("It is gone.")} | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def remove_asset(session: Session, asset_id: str) -> Response:
@@ -235,4 +239,5 @@ def describe_asset(asset: Asset) -> dict[str, Any]:
         "owner": asset.owner_id,
         "market_id": asset.market_id,
         "market": asset.market_id,
+        **({} if asset.flex_model is None else {"flex_model": asset.flex_model}),
     }

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flexmeasures.api.http import NotJson, json_response
 from flexmeasures.api.rest.forms import refuse
-from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, Refusal, refusal_of
+from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNEXPECTED_PARAMS, Refusal, refusal_of
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
 from flexmeasures.domain.errors import (
@@ -130,8 +130,10 @@ def read_id(text: str, kind: str) -> int:
     """Read the id of an asset or user from a path.
 
     Raises:
-        Refusal: If it is no whole number.
+        Refusal: If it is no whole number, or more follows it.
     """
+    if "/" in text:
+        raise UNEXPECTED_PARAMS(f"After the id of the {kind} nothing may follow in this path.")
     try:
         return int(text)
     except ValueError:

@@ -73,7 +73,7 @@ def get_users(session: Session) -> Response:
     return json_response([describe_user(user) for user in list_users(session, query.include_inactive)])
 
 
-@blueprint.get("/user/<user_id>")
+@blueprint.get("/user/<path:user_id>")
 @documented(USER | BAD_ID | FORBIDDEN | NOT_FOUND)
 @in_transaction
 def get_user(session: Session, user_id: str) -> Response:
@@ -82,7 +82,7 @@ def get_user(session: Session, user_id: str) -> Response:
     return json_response({**describe_user(user), "status": 200})
 
 
-@blueprint.patch("/user/<user_id>")
+@blueprint.patch("/user/<path:user_id>")
 @documented(
     USER | NOT_JSON | FORBIDDEN | NOT_FOUND | BAD_FIELDS,
     body=UserPatch,

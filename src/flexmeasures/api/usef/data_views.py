@@ -25,7 +25,7 @@ from flexmeasures.data.stores.assets import find_markets
 from flexmeasures.data.tables import Asset, Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
-from flexmeasures.domain.time import format_duration, format_instant
+from flexmeasures.domain.time import EPOCH, format_duration, format_instant
 from flexmeasures.services.make_forecasts import orders_after_posting
 from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
 from flexmeasures.services.record_beliefs import Recording, Series, check_signs, record_beliefs
@@ -52,6 +52,9 @@ PRICE_HORIZONS = (timedelta(hours=24), timedelta(hours=48))
 
 LONGEST_PRICE_WINDOW = timedelta(hours=24)
 """... and how much of what was posted, its end, that is done for."""
+
+PTU = timedelta(minutes=15)
+"""The program time unit of version 1."""
 
 DEFAULT_METER_SOURCES = ("MDC",)
 """Who is believed about meter data if nobody is named: meter data companies."""
@@ -215,8 +218,20 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
 def _record(
     call: Call, groups: Sequence[Group], things: Mapping[str, Asset | Market | WeatherSensor], how: Recording
 ) -> None:
+    if call.version.in_quarters:
+        _check_ptus(how, min(thing.sensor.event_resolution for thing in things.values()))
     series = [Series([things[name].sensor for name in group.addresses], group.values) for group in groups]
     record_beliefs(call.session, series, how)
+
+
+def _check_ptus(how: Recording, shortest: timedelta) -> None:
+    """Make sure that a series fits program time units (PTUs), or the events of its sensors if those are shorter."""
+    ptu = min(PTU, shortest)
+    if (how.start - EPOCH) % ptu or (how.end - how.start) % ptu:
+        raise statuses.INVALID_PTU_DURATION(
+            f"The series starts at {format_instant(how.start)} and lasts {format_duration(how.end - how.start)}: its "
+            f"start must be on the hour or a multiple of {format_duration(ptu)} after it, and its duration a multiple."
+        )
 
 
 def _markets_of(call: Call, groups: Sequence[Group]) -> dict[str, Market]:

@@ -17,6 +17,7 @@ from flexmeasures.domain.time import add_duration, format_duration, format_insta
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.jobs.schedules import describe_failure, enqueue_schedule, find_job
 from flexmeasures.services.make_schedule import plan_schedule, read_schedule
+from flexmeasures.services.plan_inputs import Planning
 from flexmeasures.services.request_schedule import (
     SCHEDULED_TYPES,
     ScheduleRequest,
@@ -123,10 +124,10 @@ def _planned_now(
     asked = add_duration(start, duration) - start
     horizon = min(max(SHORTEST_PLAN, asked), call.config["FLEXMEASURES_PLANNING_HORIZON"])
     request = ScheduleRequest(asset.id, address.event_id, start, asset.soc_in_mwh, (), call.now, horizon)
-    options = PlanOptions(prefer_charging_sooner=False)
-    plan = plan_schedule(call.session, asset, request, options)
+    planning = Planning(PlanOptions(prefer_charging_sooner=False))
+    plan = plan_schedule(call.session, asset, request, planning)
     wanted = max(1, asked // plan.resolution)
-    return start, plan.schedule.power_mw[:wanted], list(plan.notes)
+    return start, plan.power_mw[:wanted], list(plan.notes)
 
 
 def _await_job(call: Call, asset: Asset, address: EventAddress) -> tuple[datetime, list[str]]:

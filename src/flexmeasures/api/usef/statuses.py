@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flexmeasures.domain import errors
+from flexmeasures.services.assets import UnknownAsset
 from flexmeasures.services.record_beliefs import TooManyValues
 from flexmeasures.services.request_schedule import OutdatedEvent
 
@@ -126,6 +127,7 @@ _OF_ERROR: tuple[tuple[type[errors.FlexError], Status], ...] = (
     (errors.UnknownUnit, INVALID_UNIT),
     (errors.IncompatibleUnits, INVALID_UNIT),
     (errors.UnknownPrices, UNKNOWN_PRICES),
+    (UnknownAsset, UNRECOGNIZED_ASSET),
     (errors.NotFound, UNRECOGNIZED_CONNECTION_GROUP),
     (errors.UpstreamFailure, UNAVAILABLE),
 )

@@ -21,6 +21,8 @@ class Version:
             from the end of the whole series, unless it was written as a repeating interval (``R/PT6H``).
         takes_prior: Whether posts may say when they were recorded, and otherwise are recorded when they arrive (2.0-2).
             Before, data without a horizon were recorded right after each event (1.3-9).
+        in_quarters: Whether series start on the hour or a multiple of 15 minutes after it, and last a multiple of
+            that, unless the events of their sensors are shorter.
         plans_in_jobs: Whether a UDI event orders a schedule that a worker makes (1.3-0). Before, getDeviceMessage made
             it at once, for batteries only, and each event had to be later than the one before.
     """
@@ -29,6 +31,7 @@ class Version:
     number: str
     rolling_horizons: bool = False
     takes_prior: bool = False
+    in_quarters: bool = True
     plans_in_jobs: bool = False
 
 
@@ -72,7 +75,9 @@ VERSIONS = {
         Version("v1_1", "1.1"),
         Version("v1_2", "1.2"),
         Version("v1_3", "1.3", plans_in_jobs=True),
-        Version("v2_0", "2.0", plans_in_jobs=True, rolling_horizons=True, takes_prior=True),
+        Version(
+            "v2_0", "2.0", plans_in_jobs=True, rolling_horizons=True, takes_prior=True, in_quarters=False
+        ),
     )
 }
 

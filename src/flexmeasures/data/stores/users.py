@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
 from flexmeasures.data.tables import DataSource, Role, User
@@ -94,9 +95,10 @@ def get_or_create_source(
     if type_name == "user":
         raise ValueError("A source of type user belongs to a user: use source_of_user.")
     wanted = {"name": name, "type": type_name, "model": model, "version": version, "user_id": None}
-    source = session.scalar(select(DataSource).filter_by(**wanted))
+    query = select(DataSource).filter_by(**wanted)
+    source = session.scalar(query)
     if source is None:
-        source = DataSource(**wanted)
-        session.add(source)
-        session.flush()
+        # Another transaction may be making it right now: then this waits for it, and finds what it made.
+        session.execute(insert(DataSource).values(**wanted).on_conflict_do_nothing())
+        source = session.scalars(query).one()
     return source

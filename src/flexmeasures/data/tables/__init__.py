@@ -2,8 +2,10 @@
 
 from flexmeasures.data.tables.assets import Asset, AssetType
 from flexmeasures.data.tables.beliefs import belief
+from flexmeasures.data.tables.flexibility import FlexibilityOrder
 from flexmeasures.data.tables.markets import Market, MarketType
 from flexmeasures.data.tables.operations import LatestTaskRun
+from flexmeasures.data.tables.schedules import ScheduleRecord
 from flexmeasures.data.tables.sensors import Sensor
 from flexmeasures.data.tables.sources import DataSource
 from flexmeasures.data.tables.users import Role, User
@@ -13,10 +15,12 @@ __all__ = [
     "Asset",
     "AssetType",
     "DataSource",
+    "FlexibilityOrder",
     "LatestTaskRun",
     "Market",
     "MarketType",
     "Role",
+    "ScheduleRecord",
     "Sensor",
     "User",
     "WeatherSensor",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, String
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from flexmeasures.data.database import db
@@ -16,7 +18,11 @@ __all__ = ["Asset", "AssetType"]
 
 
 class AssetType(db.Model):  # type: ignore[misc, name-defined]
-    """A kind of asset and what it can do."""
+    """A kind of asset and what it can do.
+
+    Attributes:
+        flex_model: How assets of this type are scheduled, see `domain.scheduling.flex_model`; None: not at all.
+    """
 
     __tablename__ = "asset_type"
 
@@ -30,10 +36,15 @@ class AssetType(db.Model):  # type: ignore[misc, name-defined]
     daily_seasonality: Mapped[bool] = mapped_column(default=False)
     weekly_seasonality: Mapped[bool] = mapped_column(default=False)
     yearly_seasonality: Mapped[bool] = mapped_column(default=False)
+    flex_model: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
 
 
 class Asset(db.Model):  # type: ignore[misc, name-defined]
-    """Something behind a connection to the grid, with one power sensor [MW, consumption positive]."""
+    """Something behind a connection to the grid, with one power sensor [MW, consumption positive].
+
+    Attributes:
+        flex_model: What differs from the flex model of its type; None: nothing.
+    """
 
     __tablename__ = "asset"
 
@@ -51,6 +62,7 @@ class Asset(db.Model):  # type: ignore[misc, name-defined]
     longitude: Mapped[float]
     owner_id: Mapped[int] = mapped_column(ForeignKey("fm_user.id", ondelete="CASCADE"), index=True)
     market_id: Mapped[int | None] = mapped_column(ForeignKey("market.id"))
+    flex_model: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     sensor: Mapped[Sensor] = relationship(lazy="joined", innerjoin=True)
     asset_type: Mapped[AssetType] = relationship(lazy="joined", innerjoin=True)

@@ -7,8 +7,10 @@ from flexmeasures.domain.flexibility.activation import ActivationValue, Effect, 
 from flexmeasures.domain.flexibility.offers import (
     FlexibilityOffer,
     Regulation,
+    SlotEnquiry,
     offers_for_slot,
     order_as_commitment,
+    plan_along,
 )
 from flexmeasures.domain.flexibility.order_book import (
     Listing,
@@ -30,10 +32,12 @@ __all__ = [
     "OrderBook",
     "Regulation",
     "Shares",
+    "SlotEnquiry",
     "effect_of",
     "make_order_book",
     "offers_for_slot",
     "order_as_commitment",
+    "plan_along",
     "profile_after",
     "share_profit",
     "trade_greedily",

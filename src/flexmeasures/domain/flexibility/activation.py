@@ -101,7 +101,8 @@ def _match_in_time_order(more: FloatArray, less: FloatArray, middle: FloatArray)
     shifted = float(min(gains[-1], losses[-1])) if more.size else 0.0
     if shifted <= 0:
         return 0.0, 0.0
-    edges = np.unique(np.clip(np.concatenate(([0.0], gains, losses)), 0.0, shifted))
+    # Equal edges give pieces of no length. Not np.unique: it would load numpy.ma, which takes longer than a schedule.
+    edges = np.sort(np.clip(np.concatenate(([0.0], gains, losses)), 0.0, shifted))
     pieces = np.diff(edges)
     inside = edges[:-1] + pieces / 2
     gained_at = middle[np.searchsorted(gains, inside)]

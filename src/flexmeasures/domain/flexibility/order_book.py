@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MarketPrices:
-    """What a market pays for regulation in each slot, (n,) each [currency/MWh]."""
+    """What a market pays for regulation in each of its slots, (m,) each [currency/MWh]; negative where it charges."""
 
     up: FloatArray
     down: FloatArray
@@ -50,7 +50,10 @@ class Listing:
             "price": self.offer.price,
             "cost": self.offer.cost,
             "expected_value": self.expected_value,
+            "planned_mw": self.offer.planned_mw.tolist(),
+            "agreed_mw": self.offer.agreed_mw.tolist(),
             "rebound_mw": self.offer.rebound_mw.tolist(),
+            "rebound_mwh": self.offer.rebound_mwh,
         }
 
 
@@ -60,10 +63,6 @@ class OrderBook:
 
     slot: int
     listings: tuple[Listing, ...]
-
-    def as_data(self) -> dict[str, Any]:
-        """Give it as plain numbers and words, ready for JSON."""
-        return {"slot": self.slot, "offers": [listing.as_data() for listing in self.listings]}
 
 
 def make_order_book(slot: int, offers: Iterable[FlexibilityOffer], prices: MarketPrices) -> OrderBook:
@@ -81,29 +80,31 @@ def trade_greedily(
     slots: Sequence[int],
     offers_at: Callable[[int, tuple[FlexibilityOffer, ...]], Iterable[FlexibilityOffer]],
     prices: MarketPrices,
-) -> tuple[FlexibilityOffer, ...]:
+    least_value: float = 0.0,
+) -> tuple[Listing, ...]:
     """Order whatever has a positive expected value in the first slot, then in the second, and so on.
 
     Args:
         slots: Slots still open, in time order.
         offers_at: Gives the offers of a slot, knowing what was ordered before.
         prices: What the market pays.
+        least_value: The expected value that an order must exceed [currency].
 
     Returns:
-        The orders, in the order in which they were placed; of each asset at most one a slot.
+        The ordered offers with their values, in the order in which they were placed; of each asset at most one a slot.
     """
-    orders: tuple[FlexibilityOffer, ...] = ()
+    orders: tuple[Listing, ...] = ()
     for slot in slots:
         taken: set[str] = set()
-        for listing in make_order_book(slot, offers_at(slot, orders), prices).listings:
-            if listing.expected_value > 0 and listing.offer.asset not in taken:
+        offers = offers_at(slot, tuple(one.offer for one in orders))
+        for listing in make_order_book(slot, offers, prices).listings:
+            if listing.expected_value > least_value and listing.offer.asset not in taken:
                 taken.add(listing.offer.asset)
-                orders += (listing.offer,)
+                orders += (listing,)
     return orders
 
 
 def profile_after(profile_mw: FloatArray, orders: Iterable[FlexibilityOffer]) -> FloatArray:
-    """Power profile of a portfolio (n,) [MW] once orders are carried out, rebounds included."""
-    return np.asarray(profile_mw, dtype=float) + sum(
-        (one.effect_mw for one in orders), np.zeros(len(profile_mw))
-    )
+    """Power profile of a portfolio in market slots (m,) [MW] once orders are carried out, rebounds included."""
+    profile = np.asarray(profile_mw, dtype=float)
+    return profile + sum((one.effect_by_market_slot(profile.size) for one in orders), np.zeros(profile.size))

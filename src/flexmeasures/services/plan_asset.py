@@ -1,0 +1,300 @@
+"""The schedule of one asset, its value beside a baseline, and its reasons; computed without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from flexmeasures.domain.flexibility.activation import ActivationValue, effect_of, value_of
+from flexmeasures.domain.scheduling import (
+    Baseline,
+    Commitment,
+    Cost,
+    Explanation,
+    Missed,
+    Outcome,
+    Profile,
+    Site,
+    SitePlan,
+    StorageUse,
+    charge_at_once,
+    cost_of,
+    do_nothing,
+    plan_site,
+)
+from flexmeasures.domain.scheduling.asset_site import soc_of_asset
+from flexmeasures.domain.scheduling.reach import missed_by, simulate_soc
+from flexmeasures.domain.time import format_instant
+from flexmeasures.services.plan_inputs import PlanInput
+from flexmeasures.services.schedulers import BUILT_IN, Scheduler, SchedulingTask, find_scheduler
+
+__all__ = ["CUSTOM", "Plan", "plan_asset"]
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
+
+CUSTOM = "custom"
+"""Outcome of schedules that a scheduler of a plugin made."""
+
+_TOLERANCE_MW = 1e-9
+_DEVIATION_MW = 1e-6
+"""Solvers keep wishes only so closely."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule with its place in time, its value and its reasons.
+
+    Attributes:
+        asset_id: Whose schedule it is.
+        model: Name and version of the scheduler.
+        start: Start of the first slot.
+        resolution: Length of a slot.
+        power_mw: Average power in each slot (n,) [MW, consumption positive].
+        soc_mwh: State of charge at each boundary (n+1,) [MWh]; None if nothing is stored.
+        targets: Instant → state of charge that was wanted [MWh].
+        outcome: How it came about.
+        gap: Proven relative distance from the lowest cost; inf if nothing is proven.
+        missed: What could not be kept.
+        notes: What the owner should know: limits that could not be kept, prices that were not known.
+        currency: Of all costs.
+        baseline: What the schedule is compared with: the asset's forecast, doing nothing or charging at once.
+        value: What it costs, saves, shifts and curtails beside the baseline.
+        has_co2: Whether emissions are known.
+        explanation: Marginal prices and values, what bound in each slot, and the costs of simple plans.
+    """
+
+    asset_id: int
+    model: tuple[str, str]
+    start: datetime
+    resolution: timedelta
+    power_mw: Values
+    soc_mwh: Values | None
+    targets: Mapping[datetime, float]
+    outcome: str
+    gap: float
+    missed: tuple[Missed, ...]
+    notes: tuple[str, ...]
+    currency: str
+    baseline: str
+    value: ActivationValue
+    has_co2: bool
+    explanation: Mapping[str, Any]
+
+    @property
+    def missed_as_data(self) -> list[dict[str, Any]]:
+        """What could not be kept, with its time, ready for JSON."""
+        return [
+            {
+                "limit": one.limit,
+                "device": one.device,
+                "at": format_instant(self.start + one.index * self.resolution),
+                "wanted": one.wanted,
+                "reached": one.reached,
+                "unit": one.unit,
+                "clashes": list(one.clashes),
+            }
+            for one in self.missed
+        ]
+
+
+def plan_asset(known: PlanInput) -> Plan:
+    """Schedule an asset with the scheduler that it has.
+
+    Raises:
+        BadFlexModel: If it names a scheduler that is not there, or contradicts itself.
+        BadValues: If a scheduler of a plugin returns no power for each slot.
+    """
+    custom = find_scheduler(known.model.scheduler, known.asset_type)
+    return _plan_built_in(known) if custom is None else _plan_custom(known, custom)
+
+
+def _plan_built_in(known: PlanInput) -> Plan:
+    site, at = known.site.site, known.situation
+    if site.devices:
+        plan = plan_site(site, resolution_hours=at.hours, options=known.options)
+    else:  # a load that has run already
+        plan = SitePlan({}, cost_of(site, _hours(known), {}, {}), Outcome.OPTIMAL)
+    explanation = plan.explanation
+    simple = _simple_plans(site, _hours(known)) if explanation is None else explanation.baselines
+    # Limits are reported by time instead of by the number of a slot.
+    other = sorted(set(plan.notes) - {str(missed) for missed in plan.missed})
+    return _evaluated(
+        known,
+        BUILT_IN,
+        (plan.net_mw if site.devices else np.zeros(at.slots), soc_of_asset(known.site, plan)),
+        (plan.outcome.value, plan.gap, plan.cost),
+        (plan.missed, tuple(other)),
+        simple,
+        _reasons(explanation, simple),
+    )
+
+
+def _plan_custom(known: PlanInput, scheduler: Scheduler) -> Plan:
+    at, site = known.situation, known.site.site
+    task = SchedulingTask(
+        at.name,
+        known.asset_type,
+        at.capacity_mw,
+        at.start,
+        at.resolution,
+        site.tariff.prices[0],
+        at.soc_mwh,
+        site,
+        known.model.parameters,
+        known.options,
+    )
+    power = scheduler.power_of(task)
+    cost, soc, missed = _judge(site, _hours(known), power, at.capacity_mw)
+    simple = _simple_plans(site, _hours(known))
+    return _evaluated(
+        known,
+        (scheduler.name, scheduler.version),
+        (power, soc),
+        (CUSTOM, float("inf"), cost),
+        (missed, ()),
+        simple,
+        _reasons(None, simple),
+    )
+
+
+def _hours(known: PlanInput) -> Values:
+    return np.full(known.situation.slots, known.situation.hours)
+
+
+def _simple_plans(site: Site, hours: Values) -> tuple[Baseline, ...]:
+    return do_nothing(site, hours), charge_at_once(site, hours)
+
+
+def _judge(
+    site: Site, hours: Values, power: Values, capacity_mw: float
+) -> tuple[Cost, Values | None, tuple[Missed, ...]]:
+    """Cost and states of charge of a given power, and what it does not keep."""
+    device = site.devices[0] if len(site.devices) == 1 else None
+    if not isinstance(device, StorageUse):
+        stand_in = replace(
+            site, devices=(Profile(site.name, power),), commitments=_of_whole_site(site), exclusions=()
+        )
+        cost = cost_of(stand_in, hours, {site.name: power}, {})
+        return cost, None, _beyond(site.name, power, np.full(power.size, capacity_mw), -capacity_mw)
+    soc = simulate_soc(device, hours, power)
+    high = device.device.per_slot(device.device.max_consumption_mw, power.size)
+    low = -device.device.per_slot(device.device.max_production_mw, power.size)
+    missed = (*_beyond(device.name, power, high, low), *missed_by(device, hours, soc))
+    return cost_of(site, hours, {device.name: power}, {device.name: soc}), soc, missed
+
+
+def _of_whole_site(site: Site) -> tuple[Any, ...]:
+    return tuple(one for one in site.commitments if one.device is None)
+
+
+def _beyond(name: str, power: Values, high: Values, low: Any) -> tuple[Missed, ...]:
+    """List the slots in which power lies outside its limits."""
+    lowest = np.broadcast_to(np.asarray(low, dtype=float), power.shape)
+    outside = np.flatnonzero((power > high + _TOLERANCE_MW) | (power < lowest - _TOLERANCE_MW))
+    return tuple(
+        Missed(
+            "maximum consumption" if power[slot] > 0 else "maximum production",
+            name,
+            slot,
+            float(high[slot] if power[slot] > 0 else lowest[slot]),
+            float(power[slot]),
+            "MW",
+        )
+        for slot in outside.tolist()
+    )
+
+
+def _deviations(agreed: Commitment, name: str, power: Values) -> list[Missed]:
+    """List the slots in which power is not as agreed."""
+    wanted = agreed.per_slot(power.size)
+    slots = np.flatnonzero(np.abs(np.nan_to_num(wanted - power)) > _DEVIATION_MW)
+    return [
+        Missed(agreed.name, name, slot, float(wanted[slot]), float(power[slot]), "MW")
+        for slot in slots.tolist()
+    ]
+
+
+def _evaluated(
+    known: PlanInput,
+    model: tuple[str, str],
+    profile: tuple[Values, Values | None],
+    ending: tuple[str, float, Cost],
+    remarks: tuple[tuple[Missed, ...], tuple[str, ...]],
+    simple: tuple[Baseline, ...],
+    reasons: Mapping[str, Any],
+) -> Plan:
+    """Put a schedule beside its baseline."""
+    at = known.situation
+    power, soc = profile
+    outcome, gap, cost = ending
+    missed, other = remarks
+    missed += tuple(one for agreed in known.agreements for one in _deviations(agreed, at.name, power))
+    baseline, expected, baseline_cost = _baseline(known, simple)
+    timed = [one.sentence(format_instant(at.start + one.index * at.resolution)) for one in missed]
+    return Plan(
+        known.asset_id,
+        model,
+        at.start,
+        at.resolution,
+        power,
+        soc,
+        at.targets,
+        outcome,
+        gap,
+        missed,
+        (*known.notes, *other, *timed),
+        known.currency,
+        baseline,
+        value_of(
+            effect_of(power, expected, at.hours),
+            (cost.total, baseline_cost.total),
+            (cost.co2_kg, baseline_cost.co2_kg),
+        ),
+        at.tariff.co2_kg_per_mwh is not None,
+        reasons,
+    )
+
+
+def _baseline(known: PlanInput, simple: tuple[Baseline, ...]) -> tuple[str, Values, Cost]:
+    """Choose what a schedule is compared with.
+
+    The forecast is what would have happened. Without one it is doing nothing, unless wishes are missed by that: a car
+    that is not charged costs nothing, and yet nobody would do it.
+    """
+    at, site = known.situation, known.site.site
+    forecast = at.forecast_mw
+    if forecast is not None and np.all(np.isfinite(forecast)):
+        return "forecast", forecast, _judge(site, _hours(known), forecast, at.capacity_mw)[0]
+    idle, at_once = simple
+    chosen = idle if idle.keeps_wishes or not at_once.keeps_wishes else at_once
+    power = np.asarray(sum(chosen.power_mw.values(), np.zeros(at.slots)))
+    return chosen.name, power, chosen.cost
+
+
+def _reasons(explanation: Explanation | None, simple: tuple[Baseline, ...]) -> dict[str, Any]:
+    """Write reasons as plain lists and numbers, with null for what is not known, ready for JSON."""
+    reasons: dict[str, Any] = {
+        "baselines": {
+            one.name: {"cost": one.cost.total, "co2_kg": one.cost.co2_kg, "keeps_wishes": one.keeps_wishes}
+            for one in simple
+        }
+    }
+    if explanation is not None:
+        reasons["marginal_price"] = _numbers(explanation.marginal_price)
+        reasons["stored_value"] = {name: _numbers(value) for name, value in explanation.stored_value.items()}
+        reasons["binding"] = {
+            name: [list(names) for names in slots] for name, slots in explanation.binding.items()
+        }
+    return reasons
+
+
+def _numbers(values: Values) -> list[float | None]:
+    """Round to what is exact; nan becomes None."""
+    rounded: list[float | None] = np.round(values, 9).tolist()
+    if np.all(np.isfinite(values)):
+        return rounded
+    return [number if known else None for number, known in zip(rounded, np.isfinite(values), strict=True)]

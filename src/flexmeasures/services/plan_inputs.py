@@ -1,0 +1,431 @@
+"""What schedules are made of: prices, forecasts, states of charge and earlier plans of many assets, read in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.schedules import latest_schedules
+from flexmeasures.data.tables import Asset, ScheduleRecord, Sensor
+from flexmeasures.domain.beliefs import mean_per_bin
+from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
+from flexmeasures.domain.scheduling import Commitment, Objective, PlanOptions, Tariff
+from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make_asset_site
+from flexmeasures.domain.scheduling.flex_model import (
+    DOCUMENTED_FLEX_MODELS,
+    CurtailableModel,
+    FlexModel,
+    HeatBufferModel,
+    ShiftableLoadModel,
+    merge_flex_models,
+    read_flex_model,
+)
+from flexmeasures.domain.scheduling.rolling import AgreedPower, EarlierPlan, carry_soc, power_on_grid
+from flexmeasures.domain.time import Instants, event_grid, format_instant, parse_instant
+from flexmeasures.domain.units import conversion_factor
+
+__all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs"]
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Planning:
+    """How schedules are made, as configured.
+
+    Attributes:
+        options: For the optimisation.
+        replanning_price: What must be gained by a change of the previous plan [currency/MWh].
+        kept: How many records of schedules an asset keeps.
+    """
+
+    options: PlanOptions = field(default_factory=PlanOptions)
+    replanning_price: float = 0.0
+    kept: int = 50
+
+
+@dataclass(frozen=True)
+class PlanWish:
+    """That an asset is to be scheduled.
+
+    Attributes:
+        asset: The asset.
+        start: Start of the first slot.
+        horizon: How far ahead to plan.
+        soc_mwh: State of charge at the start [MWh]; None: as it is known, carried on by the last schedule.
+        targets: Instant → state of charge wanted [MWh]; None: those of the last schedule that are still to come.
+        agreed: Powers that the asset has agreed to, such as ordered activations.
+    """
+
+    asset: Asset
+    start: datetime
+    horizon: timedelta
+    soc_mwh: float | None = None
+    targets: Mapping[datetime, float] | None = None
+    agreed: tuple[AgreedPower, ...] = ()
+
+    @property
+    def resolution(self) -> timedelta:
+        """Length of a slot."""
+        return self.asset.sensor.event_resolution
+
+    @property
+    def slots(self) -> int:
+        """Number of slots, if all prices are known."""
+        return max(1, self.horizon // self.resolution)
+
+    @property
+    def end(self) -> datetime:
+        """End of the last slot."""
+        return self.start + self.slots * self.resolution
+
+
+@dataclass(frozen=True)
+class PlanInput:
+    """All that it takes to schedule an asset; values of the domain, without a database.
+
+    Attributes:
+        asset_id: The asset.
+        asset_type: Name of its type.
+        model: Its flex model.
+        situation: What is known of it.
+        site: The asset as devices with wishes.
+        options: How to plan.
+        agreements: What the asset has agreed to, as commitments of the site.
+        currency: Of the prices.
+        notes: What the owner should know: prices that were not known, and the like.
+    """
+
+    asset_id: int
+    asset_type: str
+    model: FlexModel
+    situation: Situation
+    site: AssetSite
+    options: PlanOptions
+    agreements: tuple[Commitment, ...]
+    currency: str
+    notes: tuple[str, ...]
+
+
+def flex_model_of(asset: Asset) -> FlexModel | None:
+    """Read the flex model of an asset, laid over that of its type; None if it has none.
+
+    Raises:
+        BadFlexModel: If it is wrong.
+    """
+    of_type = asset.asset_type.flex_model or DOCUMENTED_FLEX_MODELS.get(asset.asset_type_name)
+    fields = merge_flex_models(of_type, asset.flex_model)
+    return None if fields is None else read_flex_model(fields, asset.name)
+
+
+def read_plan_inputs(
+    session: Session, wishes: Sequence[PlanWish], planning: Planning
+) -> list[PlanInput | FlexError]:
+    """Read what it takes to schedule assets; the number of queries does not depend on how many they are.
+
+    Returns:
+        For each wish, in their order, either its input or why it cannot be scheduled.
+    """
+    models: list[FlexModel | FlexError] = [_attempt(_model_of, wish) for wish in wishes]
+    known = _Known(session, wishes, [m for m in models if not isinstance(m, FlexError)])
+    return [
+        model if isinstance(model, FlexError) else _attempt(known.input_for, wish, model, planning)
+        for wish, model in zip(wishes, models, strict=True)
+    ]
+
+
+def _attempt(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Give what a function returns, or the error that it raises: one asset must not spoil the plans of others."""
+    try:
+        return function(*arguments)
+    except FlexError as error:
+        return error
+
+
+def _model_of(wish: PlanWish) -> FlexModel:
+    model = flex_model_of(wish.asset)
+    if model is None:
+        raise BadFlexModel(
+            f"{wish.asset.name} is a {wish.asset.asset_type.display_name} and has no flex model, so it cannot be "
+            "scheduled: set one for it or for its type."
+        )
+    return model
+
+
+class _Known:
+    """What the database knows about some assets, and series from it on the grids of their slots."""
+
+    def __init__(self, session: Session, wishes: Sequence[PlanWish], models: Sequence[FlexModel]) -> None:
+        assets = [wish.asset for wish in wishes]
+        ids = [asset.id for asset in assets]
+        series = {asset.market_id for asset in assets}
+        for model in models:
+            series |= {model.export_market_id, model.co2_sensor_id, getattr(model, "usage_sensor_id", None)}
+        self.sensors = {
+            sensor.id: sensor
+            for sensor in session.scalars(select(Sensor).where(Sensor.id.in_(series - {None})))
+        }
+        start, end = (min(w.start for w in wishes), max(w.end for w in wishes)) if wishes else (None, None)
+        self.beliefs: dict[int, tuple[Instants, Values]] = {}
+        self.forecasts: dict[int, tuple[Instants, Values]] = {}
+        self.executed: dict[int, tuple[Instants, Values]] = {}
+        self.latest: dict[int, ScheduleRecord] = {}
+        if start is not None and end is not None:
+            window = PortfolioWindow(start, end, scheduled=False)
+            self.beliefs = read_latest_by_sensor(session, list(self.sensors), window)
+            ahead = replace(window, min_horizon=timedelta(microseconds=1))
+            self.forecasts = read_latest_by_sensor(session, ids, ahead)
+            self.latest = latest_schedules(session, ids)
+            if any(isinstance(model, ShiftableLoadModel) for model in models):
+                past = PortfolioWindow(start - DAY, end, scheduled=True)
+                self.executed = read_latest_by_sensor(session, ids, past)
+        self._binned: dict[tuple[int, datetime, timedelta, int], tuple[Values, Values]] = {}
+
+    def input_for(self, wish: PlanWish, model: FlexModel, planning: Planning) -> PlanInput:
+        """Put together what is known about an asset.
+
+        Raises:
+            UnknownPrices: If it has no market, or no price is known for any part of the window.
+            BadFlexModel: If its limits contradict each other, or what it points at does not exist.
+            BadValues: If its state of charge is needed and not known.
+            NotEnoughData: If its forecast is needed and not known.
+        """
+        asset, resolution = wish.asset, wish.resolution
+        tariff, notes = self._tariff(wish, model)
+        forecast = self._forecast(wish, np.size(tariff.import_price))
+        if isinstance(model, CurtailableModel):
+            tariff, forecast = _until_forecast(tariff, forecast, notes)
+        slots = np.size(tariff.import_price)
+        earlier = self._earlier(wish)
+        agreements = _agreements(wish, slots)
+        situation = Situation(
+            asset.name,
+            asset.capacity_in_mw,
+            asset.sensor.timezone,
+            wish.start,
+            resolution,
+            tariff,
+            soc_mwh=wish.soc_mwh if wish.soc_mwh is not None else _soc_of(asset, earlier, wish.start),
+            soc_min_mwh=asset.min_soc_in_mwh,
+            soc_max_mwh=asset.max_soc_in_mwh,
+            targets=self._targets(wish),
+            forecast_mw=forecast,
+            usage_mw=self._usage(wish, model, slots, notes),
+            executed_mw=self._executed(wish),
+            commitments=(
+                *agreements,
+                *_previous_plan(earlier, wish, slots, _replanning_price(model, planning)),
+            ),
+        )
+        site = make_asset_site(model, situation)
+        sooner = model.prefer_charging_sooner
+        options = replace(
+            planning.options,
+            explain=True,
+            objective=Objective.CO2 if model.objective == "co2" else planning.options.objective,
+            prefer_charging_sooner=planning.options.prefer_charging_sooner if sooner is None else sooner,
+        )
+        currency = self._sensor(asset.market_id or 0, "market", wish).unit.partition("/")[0]
+        return PlanInput(
+            asset.id,
+            asset.asset_type_name,
+            model,
+            situation,
+            site,
+            options,
+            agreements,
+            currency,
+            (*notes, *site.notes),
+        )
+
+    def _targets(self, wish: PlanWish) -> Mapping[datetime, float]:
+        """States of charge that are wanted: what was asked for once holds until it is due, or asked for anew."""
+        if wish.targets is not None:
+            return wish.targets
+        last = self.latest.get(wish.asset.id)
+        wanted = {} if last is None else {parse_instant(at): soc for at, soc in last.targets.items()}
+        return {at: soc for at, soc in wanted.items() if at > wish.start}
+
+    def _on_grid(self, sensor_id: int, wish: PlanWish) -> tuple[Values, Values]:
+        """Values of a sensor on the slots of a wish, and how much of each slot they cover; worked out once a grid."""
+        key = (sensor_id, wish.start, wish.resolution, wish.slots)
+        if key not in self._binned:
+            starts, values = self.beliefs.get(sensor_id, (np.empty(0, "datetime64[us]"), np.empty(0)))
+            edges = event_grid(wish.start, wish.resolution, wish.slots + 1)
+            self._binned[key] = mean_per_bin(starts, values, self.sensors[sensor_id].event_resolution, edges)
+        return self._binned[key]
+
+    def _sensor(self, sensor_id: int, what: str, wish: PlanWish) -> Sensor:
+        if sensor_id not in self.sensors:
+            raise BadFlexModel(
+                f"The {what} of {wish.asset.name} is sensor {sensor_id}, which does not exist: name another one."
+            )
+        return self.sensors[sensor_id]
+
+    def _tariff(self, wish: PlanWish, model: FlexModel) -> tuple[Tariff, list[str]]:
+        """Prices exactly on the grid of the schedule, as far as they are known, and what to say about them."""
+        asset = wish.asset
+        if asset.market_id is None:
+            raise UnknownPrices(
+                f"Prices unknown for planning window: {asset.name!r} has no market. Give it one."
+            )
+        bought, notes = self._prices(asset.market_id, wish)
+        sold = None
+        if model.export_market_id is not None:
+            self._sensor(model.export_market_id, "export market", wish)
+            sold, noted = self._prices(model.export_market_id, wish)
+            bought, sold = bought[: sold.size], sold[: bought.size]
+            notes += [note for note in noted if note not in notes]
+        tariff = Tariff(bought, sold, co2_price=model.co2_price)
+        if model.co2_sensor_id is None:
+            return tariff, notes
+        sensor = self._sensor(model.co2_sensor_id, "CO₂ intensity", wish)
+        values, covered = (one[: bought.size] for one in self._on_grid(sensor.id, wish))
+        known = np.flatnonzero(covered >= 1)
+        if not known.size:
+            if model.objective == "co2":
+                raise NotEnoughData(
+                    f"No CO₂ intensity is known for {wish.asset.name} from {format_instant(wish.start)} on: post it "
+                    "first, or minimise cost."
+                )
+            return tariff, [*notes, "The CO₂ intensity of the grid is not known; emissions are not counted."]
+        if known.size < bought.size:
+            notes.append("Missing CO₂ intensities were taken to be like the ones beside them.")
+        factor = conversion_factor(sensor.unit, "kg/MWh")
+        return replace(tariff, co2_kg_per_mwh=_like_neighbours(values, known) * factor), notes
+
+    def _prices(self, market_id: int, wish: PlanWish) -> tuple[Values, list[str]]:
+        """Prices of a market [currency/MWh].
+
+        After the last known price nothing is planned. Before and between known prices a missing one is taken to be
+        like its neighbour, the earlier one if there is one.
+        """
+        prices, covered = self._on_grid(market_id, wish)
+        known = np.flatnonzero(covered >= 1)
+        if not known.size:
+            raise UnknownPrices(
+                f"Prices unknown for planning window: market {self.sensors[market_id].name!r} has none from "
+                f"{format_instant(wish.start)} to {format_instant(wish.end)}. Post them and send a new UDI event."
+            )
+        prices = prices[: known[-1] + 1]
+        notes = []
+        if prices.size < wish.slots:
+            last = format_instant(wish.start + prices.size * wish.resolution)
+            notes.append(f"Prices are known until {last}, so the schedule ends there.")
+        if known.size < prices.size:
+            missing = prices.size - known.size
+            notes.append(f"{missing} missing prices were taken to be like the ones beside them.")
+        return _like_neighbours(prices, known) * _per_mwh(self.sensors[market_id].unit), notes
+
+    def _forecast(self, wish: PlanWish, slots: int) -> Values | None:
+        """Power that was expected of the asset before the fact, nan where nothing was; None if nothing at all."""
+        if wish.asset.id not in self.forecasts:
+            return None
+        edges = event_grid(wish.start, wish.resolution, slots + 1)
+        starts, values = self.forecasts[wish.asset.id]
+        power, covered = mean_per_bin(starts, values, wish.resolution, edges)
+        return np.where(covered >= 1, power, np.nan)
+
+    def _usage(self, wish: PlanWish, model: FlexModel, slots: int, notes: list[str]) -> Values | None:
+        if not isinstance(model, HeatBufferModel) or model.usage_sensor_id is None:
+            return None
+        sensor = self._sensor(model.usage_sensor_id, "usage", wish)
+        values, covered = (one[:slots] for one in self._on_grid(sensor.id, wish))
+        known = np.flatnonzero(covered >= 1)
+        if not known.size:
+            raise NotEnoughData(
+                f"Nothing is known about the usage of {wish.asset.name} from {format_instant(wish.start)} on: post "
+                "or forecast it first."
+            )
+        if known.size < slots:
+            notes.append("Missing values of usage were taken to be like the ones beside them.")
+        return _like_neighbours(values, known) * conversion_factor(sensor.unit, "MW")
+
+    def _executed(self, wish: PlanWish) -> Values | None:
+        """What the asset was scheduled to do in the day before the start."""
+        if wish.asset.id not in self.executed:
+            return None
+        slots = DAY // wish.resolution
+        edges = event_grid(wish.start - slots * wish.resolution, wish.resolution, slots + 1)
+        starts, values = self.executed[wish.asset.id]
+        return mean_per_bin(starts, values, wish.resolution, edges)[0]
+
+    def _earlier(self, wish: PlanWish) -> EarlierPlan | None:
+        record = self.latest.get(wish.asset.id)
+        if record is None:
+            return None
+        soc = None if record.soc_mwh is None else np.asarray(record.soc_mwh, dtype=float)
+        return EarlierPlan(record.start, record.resolution, np.asarray(record.power_mw, dtype=float), soc)
+
+
+def _like_neighbours(values: Values, known: np.ndarray[Any, Any]) -> Values:
+    """Fill gaps with the last known value before them; before the first known one, with that."""
+    nearest = known[np.maximum(np.searchsorted(known, np.arange(values.size), side="right") - 1, 0)]
+    filled: Values = values[nearest]
+    return filled
+
+
+def _per_mwh(unit: str) -> float:
+    """By what prices in a unit are multiplied to be per MWh; 1 for a unit that is no price of energy."""
+    currency, _, energy = unit.partition("/")
+    try:
+        return conversion_factor(unit, f"{currency}/MWh") if energy else 1.0
+    except FlexError:
+        return 1.0
+
+
+def _until_forecast(
+    tariff: Tariff, forecast: Values | None, notes: list[str]
+) -> tuple[Tariff, Values | None]:
+    """Plan no further than the power is forecast."""
+    slots = np.size(tariff.import_price)
+    unknown = np.flatnonzero(~np.isfinite(forecast)) if forecast is not None else np.empty(0)
+    if forecast is None or not unknown.size or unknown[0] == 0:
+        return tariff, forecast
+    end = int(unknown[0])
+    notes.append(f"Its power is forecast for {end} of {slots} slots, so the schedule ends there.")
+    cut = {
+        name: np.asarray(series)[:end]
+        for name in ("import_price", "export_price", "co2_kg_per_mwh")
+        if (series := getattr(tariff, name)) is not None
+    }
+    return replace(tariff, **cut), forecast[:end]  # type: ignore[arg-type]
+
+
+def _soc_of(asset: Asset, earlier: EarlierPlan | None, start: datetime) -> float | None:
+    known = None
+    if asset.soc_in_mwh is not None:
+        known = (start if asset.soc_datetime is None else asset.soc_datetime, asset.soc_in_mwh)
+        if asset.soc_datetime is None and earlier is not None and earlier.start <= start:
+            known = (earlier.start, asset.soc_in_mwh)
+    return carry_soc(known, earlier, start)
+
+
+def _replanning_price(model: FlexModel, planning: Planning) -> float:
+    return planning.replanning_price if model.replanning_price is None else model.replanning_price
+
+
+def _agreements(wish: PlanWish, slots: int) -> tuple[Commitment, ...]:
+    stated = (one.on_grid(wish.start, wish.resolution, slots) for one in wish.agreed)
+    return tuple(one for one in stated if one is not None)
+
+
+def _previous_plan(
+    earlier: EarlierPlan | None, wish: PlanWish, slots: int, price: float
+) -> tuple[Commitment, ...]:
+    """Prefer the previous plan of the asset, if changing it has a price."""
+    power = None
+    if earlier is not None and price > 0:
+        power = power_on_grid(earlier, wish.start, wish.resolution, slots)
+    if power is None:
+        return ()
+    return (Commitment(f"previous plan of {wish.asset.name}", power, price, price, is_paid=False),)
