@@ -43,8 +43,8 @@ def calibrate() -> float:
 class Report:
     """Collects and prints the figures of one run.
 
-    Targets are times on a machine of reference speed. Beside each stands what that means at the speed that this machine
-    had around the measurement: that of a shared one changes by a factor of two within minutes.
+    Targets are times on a machine of reference speed. A time that exceeds one is compared once more, at the speed that
+    this machine had around the measurement: that of a shared one changes by a factor of two within minutes.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -66,15 +66,16 @@ class Report:
         if per > 1:
             text += f"  {per / seconds:>12,.0f}/s"
         if target is not None:
-            here = target * self._slowness()
-            verdict = "met" if seconds <= here else "MISSED"
-            text += f"  target {format_seconds(target)}, here {format_seconds(here)}: {verdict}"
+            text += f"  target {format_seconds(target)}: {self._verdict(seconds, target)}"
         self._line(f"{text}  {note}".rstrip())
 
-    def _slowness(self) -> float:
-        """Compare the machine, before and after a measurement, with the one that targets were set for."""
+    def _verdict(self, seconds: float, target: float) -> str:
         before, self.calibration = self.calibration, calibrate()
-        return (before + self.calibration) / 2 / CALIBRATION_REFERENCE
+        slowness = (before + self.calibration) / 2 / CALIBRATION_REFERENCE
+        if seconds <= target:
+            return "met"
+        at_reference = f"at reference speed: {format_seconds(seconds / slowness)}"
+        return f"met {at_reference}" if seconds <= target * slowness else f"MISSED, {at_reference}"
 
     def ratio(self, name: str, ours: float, floor: float, target: float | None = None) -> None:
         """Print our time as a multiple of a peer's (or of a floor) measured in the same run."""
