@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import benchmark
@@ -18,8 +19,10 @@ THREADS = 3
 """Sending threads: while one waits for the disk of the service, another one signs."""
 
 SERVICE = """
-import sys, time
+import logging, os, sys, time
 from shapeshifter_uftp.service import ShapeshifterDsoService
+from shapeshifter_uftp.store import Direction, State
+logging.disable(logging.WARNING)  # nobody is there to take the answers
 service = ShapeshifterDsoService(
     "dso.example.com", sys.argv[1], lambda domain, role: sys.argv[2], lambda domain, role: None,
     host="127.0.0.1", port=0, journal=sys.argv[3],
@@ -27,63 +30,87 @@ service = ShapeshifterDsoService(
 service.run_in_thread()
 print(service.port, flush=True)
 sys.stdin.readline()
-print(int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20, flush=True)
-import os; os._exit(0)
+started = time.process_time()
+sys.stdin.readline()
+spent = time.process_time() - started
+while service.journal.count(Direction.IN, State.NEW):
+    time.sleep(0.01)
+print(spent, int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20, flush=True)
+sys.stdin.readline()
+os._exit(0)
 """
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run took.
+
+    Attributes:
+        accepted: Until the last message was stored and answered with 200 [s].
+        handled: Until the last message was checked by all rules and its response was signed [s].
+        client: Processor time of the sending process until then [s].
+        service: Processor time of the receiving process until the last message was stored [s].
+        memory: Resident memory of the service afterwards [MiB].
+    """
+
+    accepted: float
+    handled: float
+    client: float
+    service: float
+    memory: float
 
 
 @benchmark("uftp: throughput over HTTP with durable inbox")
 def throughput(report):
     """Send offers of one and of four options from this process to another one."""
     for options, count, target in ((1, 1500, 700), (4, 500, 250)):
-        seconds, memory = measure(options, count)
-        report(
-            f"{count} offers with {options} options, {THREADS} threads",
-            seconds,
-            per=count,
-            target=count / target,
-        )
-        report.figure("resident memory of the service", memory, "MiB")
+        run = measure(options, count)
+        what = f"{count} offers with {options} options, {THREADS} threads"
+        report(what, run.accepted, per=count, target=count / target)
+        report("... until all are handled and answered too", run.handled, per=count)
+        report.figure("processor time per message: client", run.client / count * 1e3, "ms")
+        report.figure("processor time per message: service", run.service / count * 1e3, "ms")
+        report.figure("resident memory of the service", run.memory, "MiB")
 
 
 def measure(options, count):
-    """Give the time [s] for a number of offers, and the memory [MiB] of the service afterwards."""
+    """Send a number of offers to a service in another process, and say what it took."""
     key = generate_key_pair(b"\x02" * 32)
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-c",
-            SERVICE,
-            key.private_key,
-            KEYS.public_key,
-            str(Path(folder) / "dso.sqlite3"),
-        ]
+        journal = str(Path(folder) / "dso.sqlite3")
+        command = [sys.executable, "-c", SERVICE, key.private_key, KEYS.public_key, journal]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+
+        def tell():
+            process.stdin.write("\n")
+            process.stdin.flush()
+
         url = f"http://127.0.0.1:{int(process.stdout.readline())}/shapeshifter/api/v3/message"
-        seconds = send_all(url, options, count)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        memory = float(process.stdout.readline())
+        tell()
+        spent, started = time.process_time(), time.perf_counter()
+        send_all(url, options, count)
+        spent, accepted = time.process_time() - spent, time.perf_counter() - started
+        tell()
+        service, memory = map(float, process.stdout.readline().split())
+        handled = time.perf_counter() - started
+        tell()
         process.communicate()
-    return seconds, memory
+    return Run(accepted, handled, spent, service, memory)
 
 
 def send_all(url, options, count):
-    """Send offers from several threads that share a client, and give the time [s]."""
+    """Send offers from several threads that share a client."""
     offer = make_offer(options)
     offer.message_id = offer.time_stamp = None
     left = iter(range(count))
     with ShapeshifterAgrDsoClient("agr.example.com", KEYS.private_key, "dso.example.com", url, "") as client:
-        client.send_flex_offer(offer)
 
         def work():
             while next(left, None) is not None:
                 client.send_flex_offer(offer)
 
         threads = [threading.Thread(target=work) for _ in range(THREADS)]
-        started = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return time.perf_counter() - started

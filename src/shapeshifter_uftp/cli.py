@@ -26,6 +26,7 @@ from shapeshifter_uftp.uftp import SignedMessage, TestMessage, UsefRole
 __all__ = ["generate_signing_keypair", "main", "perform_lookup"]
 
 ROLE = click.Choice([role.value for role in UsefRole], case_sensitive=False)
+WHO: Any = (ROLE, str)
 INPUT = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
@@ -88,8 +89,8 @@ def lookup(domain: str, role: str, address_book: Path | None, dnssec: bool) -> N
 
 
 @main.command("send-test")
-@click.option("--from", "sender", nargs=2, required=True, metavar="ROLE DOMAIN", help="Who we are.")
-@click.option("--to", "recipient", nargs=2, required=True, metavar="ROLE DOMAIN", help="Whom to ask.")
+@click.option("--from", "sender", type=WHO, required=True, metavar="ROLE DOMAIN", help="Who we are.")
+@click.option("--to", "recipient", type=WHO, required=True, metavar="ROLE DOMAIN", help="Whom to ask.")
 @click.option("--key", required=True, help="Our private key, or @file.")
 @click.option("--endpoint", help="Where to post; without it: look it up.")
 @_book
@@ -213,33 +214,53 @@ def _open_journal(domain: str, role: str, where: str | None) -> Any:
     place: str | Path = where or default_journal_path(domain, our_role)
     if "://" not in str(place) and not Path(place).exists():
         raise click.ClickException(f"There is no journal {place}: name it with --journal.")
-    return Journal(open_database(place), f"{domain} {our_role}")
+    try:
+        return Journal(open_database(place), f"{domain} {our_role}")
+    except Exception as error:
+        # Every driver has its own error for what is no database, or cannot be reached.
+        raise click.ClickException(f"The journal cannot be opened: {error}") from error
 
 
 @main.command()
 @_domain
 @_role
 @_journal
+@click.option(
+    "--last",
+    default=10,
+    type=click.IntRange(1),
+    show_default=True,
+    help="How many undelivered or unanswered messages to list.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def status(domain: str, role: str, journal: str | None, as_json: bool) -> None:
+def status(domain: str, role: str, journal: str | None, last: int, as_json: bool) -> None:
     """Say what waits, what failed or was never answered, and which partners are faulty."""
     from shapeshifter_uftp.store import Direction, State  # noqa: PLC0415  only here
 
     kept = _open_journal(domain, role, journal)
     counts = {way: {state: kept.count(way, state) for state in State} for way in Direction}
-    faults = kept.partners.faulty()
+    faults = [
+        {"domain": f.domain, "role": f.role, "since": _instant(f.since), "reason": f.reason}
+        for f in kept.partners.faulty()
+    ]
+    lost = [
+        {
+            "at": _instant(entry.at), "message": entry.message_type, "message_id": entry.message_id,
+            "role": entry.partner_role, "domain": entry.partner_domain, "state": entry.state, "reason": entry.reason,
+        }
+        for entry in kept.latest(Direction.OUT, (State.FAILED, State.EXPIRED), last)
+    ]  # fmt: skip
+    kept.close()
     if as_json:
-        listed = [
-            {"domain": f.domain, "role": f.role, "since": _instant(f.since), "reason": f.reason}
-            for f in faults
-        ]
-        click.echo(json.dumps({"messages": counts, "faulty": listed}))
+        click.echo(json.dumps({"messages": counts, "faulty": faults, "lost": lost}))
         return
     click.echo(f"{'':<10}" + "".join(f"{state:>10}" for state in State))
     for way in Direction:
         click.echo(f"{way:<10}" + "".join(f"{counts[way][state]:>10}" for state in State))
     for fault in faults:
-        click.echo(f"Faulty since {_instant(fault.since)}: {fault.role} {fault.domain}: {fault.reason}")
+        click.echo("Faulty since {since}: {role} {domain}: {reason}".format_map(fault))
+    for each in lost:
+        click.echo("{at} {message} {message_id} to {role} {domain} {state}: {reason}".format_map(each))
 
 
 def _instant(seconds: float) -> str:
@@ -250,11 +271,13 @@ def _instant(seconds: float) -> str:
 @_domain
 @_role
 @_journal
-@click.option("--partner", nargs=2, required=True, metavar="ROLE DOMAIN", help="Who is sound again.")
+@click.option("--partner", type=WHO, required=True, metavar="ROLE DOMAIN", help="Who is sound again.")
 def clear_partner(domain: str, role: str, journal: str | None, partner: tuple[str, str]) -> None:
     """Send to a partner again that was marked as faulty; a running service notices within seconds."""
     kept = _open_journal(domain, role, journal)
-    if not kept.partners.clear((partner[1], UsefRole(partner[0].upper()))):
+    cleared = kept.partners.clear((partner[1], UsefRole(partner[0].upper())))
+    kept.close()
+    if not cleared:
         raise click.ClickException(f"{partner[0]} {partner[1]} was not marked as faulty.")
     click.echo(f"What waits for {partner[0]} {partner[1]} is sent again.")
 

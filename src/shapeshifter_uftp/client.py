@@ -13,8 +13,6 @@ Every client keeps one connection open; close it with ``close()`` or use it in a
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,10 +23,13 @@ from shapeshifter_uftp.addresses import AddressBook, Participant
 from shapeshifter_uftp.discovery import DnsAddressBook
 from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
 from shapeshifter_uftp.exchange import Exchange, HttpRequest, Identity, complete, seal_for_post
+from shapeshifter_uftp.posting import RequestMaker
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 from shapeshifter_uftp.uftp.payload import DEFAULT_VERSION, PayloadMessage, PayloadMessageResponse
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
     from shapeshifter_uftp.oauth import OAuthClient
@@ -141,6 +142,7 @@ class _Client:
         self._given_http: Any = http
         self._recorder = recorder
         self._own_http: Any = None
+        self._requests: RequestMaker
 
     def __repr__(self) -> str:
         """Show the partners, not the key."""
@@ -179,6 +181,14 @@ class _Client:
                 authorization, renew = oauth.auth_header, oauth.renew
         return Exchange(prepared, content, partner.endpoint or "", authorization, partner.public_key, renew)
 
+    def _http_request(self, request: HttpRequest) -> httpx.Request:
+        if self._given_http is not None:  # what it was set up for is not ours to know
+            made: httpx.Request = self._given_http.build_request(
+                "POST", request.url, content=request.content, headers=request.headers
+            )
+            return made
+        return self._requests.make(request)
+
     def _outcome(self, exchange: Exchange) -> PayloadMessageResponse:
         """Give the outcome of an exchange that is over."""
         outcome = exchange.outcome()
@@ -210,7 +220,8 @@ class SyncClient(_Client):
         if self._given_http is None and self._own_http is None:
             import httpx  # noqa: PLC0415  loaded only when something is sent
 
-            self._own_http = httpx.Client(**self.options.http_arguments())
+            own = httpx.Client(**self.options.http_arguments())
+            self._requests, self._own_http = RequestMaker(own), own
         http: httpx.Client = self._given_http or self._own_http
         return http
 
@@ -222,7 +233,7 @@ class SyncClient(_Client):
             while exchange.request is not None:
                 request = exchange.request
                 try:
-                    answer = self.http.post(request.url, content=request.content, headers=request.headers)
+                    answer = self.http.send(self._http_request(request))
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise _no_answer(request, error) from error
                 exchange.receive(answer.status_code, answer.headers, answer.content)
@@ -252,11 +263,14 @@ class AsyncClient(_Client):
         if self._given_http is None and self._own_http is None:
             import httpx  # noqa: PLC0415  loaded only when something is sent
 
-            self._own_http = httpx.AsyncClient(**self.options.http_arguments())
+            own = httpx.AsyncClient(**self.options.http_arguments())
+            self._requests, self._own_http = RequestMaker(own), own
         http: httpx.AsyncClient = self._given_http or self._own_http
         return http
 
     async def _send(self, message: PayloadMessage) -> PayloadMessageResponse:
+        import asyncio  # noqa: PLC0415  who awaits this has loaded it; a service that nobody awaits does without
+
         import httpx  # noqa: PLC0415  loaded only when something is sent
 
         # With the endpoint given nothing waits, and a thread would only cost time.
@@ -266,9 +280,7 @@ class AsyncClient(_Client):
             while exchange.request is not None:
                 request = exchange.request
                 try:
-                    answer = await self.http.post(
-                        request.url, content=request.content, headers=request.headers
-                    )
+                    answer = await self.http.send(self._http_request(request))
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise _no_answer(request, error) from error
                 received = (answer.status_code, answer.headers, answer.content)

@@ -161,7 +161,9 @@ class Exchange:
         self.request = None
         if not 200 <= status < 300:
             text = content[:300].decode("utf-8", "replace")
-            raise ClientTransportException(f"{request.url} answered {status}: {text}", http_status=status)
+            # What a stranger wrote goes into logs and databases: no line breaks, no NUL.
+            shown = "".join(letter if letter.isprintable() else " " for letter in text)
+            raise ClientTransportException(f"{request.url} answered {status}: {shown}", http_status=status)
         self._outcome = self._read_answer(content)
 
     def _redirected(self, request: HttpRequest, status: int, headers: Mapping[str, str]) -> HttpRequest:

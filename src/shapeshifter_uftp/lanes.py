@@ -43,6 +43,7 @@ class Lanes:
         self._name, self._journal, self._direction = name, journal, direction
         self._handle, self._clock, self._most = handle, clock, most_threads
         self._busy: dict[_Partner, threading.Thread] = {}
+        self._postponed: set[_Partner] = set()
         self._stopping = threading.Event()
         self._dispatcher: threading.Thread | None = None
         self._look_at = 0.0
@@ -69,15 +70,22 @@ class Lanes:
         while not self._stopping.is_set():
             with self._journal.changed:
                 woken = self._journal.woken[self._direction]
-                # What came for a partner whose lane runs is that lane's business: no need to ask the database.
-                if woken <= self._busy.keys() and pause > 0:
+                if self._needs_no_look(woken) and pause > 0:
                     woken.clear()
                     self._journal.changed.wait(pause)
-                    if woken <= self._busy.keys() and self._clock() < self._look_at:
+                    if self._needs_no_look(woken) and self._clock() < self._look_at:
                         continue
                 woken.clear()
             pause = self._start_lanes()
             self._look_at = self._clock() + pause
+
+    def _needs_no_look(self, woken: set[_Partner | None]) -> bool:
+        """Tell whether the database need not be asked about partners for whom something was stored.
+
+        What comes for a partner whose lane runs is that lane's business. Where the first message is not due yet, the
+        others wait behind it: a partner that is away must not cost more with every message that waits for it.
+        """
+        return all(partner in self._busy or partner in self._postponed for partner in woken)
 
     def _start_lanes(self) -> float:
         """Start a lane for every partner that has a message due; give the time to the next look [s]."""
@@ -87,6 +95,7 @@ class Lanes:
         except Exception:  # noqa: BLE001  the database may be away for a moment; the outermost loop goes on
             _log.exception("The journal cannot be read")
             return _LONGEST_SLEEP
+        self._postponed = {(domain, role) for domain, role, due in waiting if due > now}
         for domain, role, due in waiting:
             partner = (domain, role)
             if partner in self._busy or len(self._busy) >= self._most:

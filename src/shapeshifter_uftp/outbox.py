@@ -21,6 +21,7 @@ from shapeshifter_uftp.client import TransportOptions
 from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
 from shapeshifter_uftp.exchange import Exchange
 from shapeshifter_uftp.lanes import Lanes
+from shapeshifter_uftp.posting import RequestMaker
 from shapeshifter_uftp.references import main_reference
 from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, State
 from shapeshifter_uftp.uftp.enumerations import UsefRole
@@ -107,6 +108,7 @@ class Outbox:
         self._policy, self._options = policy or RetryPolicy(), options or TransportOptions()
         self._on_failure, self._on_fault = on_failure, on_fault
         self._http: Any = None
+        self._requests: RequestMaker
         self._lock = threading.Lock()
         self._lanes = Lanes("uftp-outbox", journal, Direction.OUT, self._deliver, clock)
 
@@ -120,6 +122,7 @@ class Outbox:
         with self._lock:
             if self._http is None:
                 self._http = httpx.Client(**self._options.http_arguments())
+                self._requests = RequestMaker(self._http)
             return self._http
 
     def stop(self) -> None:
@@ -193,7 +196,7 @@ class Outbox:
         while exchange.request is not None:
             request = exchange.request
             try:
-                answer = http.post(request.url, content=request.content, headers=request.headers)
+                answer = http.send(self._requests.make(request))
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise ClientTransportException(f"{_OUTCOME_UNKNOWN} from {request.url}: {error!r}") from error
             try:

@@ -50,12 +50,14 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestEntityTooLarge):
         refusal = statuses.TOO_LARGE("The limit is the setting MAX_CONTENT_LENGTH. Send it in parts.")
         return answer(413, refusal.message, statuses_name=refusal.status.name)
-    if isinstance(error, MethodNotAllowed) and _service_type():
-        refusal = statuses.INVALID_METHOD(
-            f"Use {' or '.join(m for m in error.valid_methods or () if m not in ('HEAD', 'OPTIONS'))}."
+    if isinstance(error, MethodNotAllowed):
+        allowed = sorted(error.valid_methods or ())
+        proper = [method for method in allowed if method not in ("HEAD", "OPTIONS")]
+        refusal = statuses.INVALID_METHOD(f"You sent {request.method}; use {' or '.join(proper)}.")
+        response = answer(
+            405, refusal.message, statuses_name=refusal.status.name if _service_type() else None
         )
-        response = answer(405, refusal.message, statuses_name=refusal.status.name)
-        response.headers["Allow"] = ", ".join(error.valid_methods or ())
+        response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.response is not None or error.code is None or error.code < 400:
         return error.get_response()

@@ -6,7 +6,9 @@ Source: UFTP specification 3.1.0, "Message validation", generic checks.
 from __future__ import annotations
 
 import datetime as dt
+import operator
 from collections.abc import Iterator
+from itertools import compress
 from typing import Any, Protocol
 
 from shapeshifter_uftp.exceptions import (
@@ -80,9 +82,12 @@ def isps_of_day(message: Any) -> int | None:
         return None
 
 
-def _last(isp: Any) -> int:
-    last: int = isp.start + getattr(isp, "duration", 1) - 1
-    return last
+def _spans(isps: list[Any]) -> tuple[list[int], list[int]]:
+    """Give the first and the last ISP number of each element of a list that is not empty."""
+    first = [isp.start for isp in isps]
+    if not hasattr(isps[0], "duration"):
+        return first, first
+    return first, [isp.start + isp.duration - 1 for isp in isps]
 
 
 @rule(PayloadMessage, decisive=True)
@@ -157,25 +162,25 @@ def congestion_point_known(message: FlexMessage, context: RuleContext) -> None:
 @rule(FlexMessage, Metering, decisive=True)
 def isps_within_day(message: FlexMessage, context: RuleContext) -> None:
     """Every list must have an ISP, and only ISPs that the day has: 92 to 100 quarter-hours, by zone and date."""
-    last = isps_of_day(message)
+    count = isps_of_day(message)
     for name, isps in isp_lists(message):
         if not isps:
             raise ISPsOutOfBoundsException(f"{name} has none")
-        if last is None or any(
-            isp.start < 1 or getattr(isp, "duration", 1) < 1 or _last(isp) > last for isp in isps
-        ):
-            raise ISPsOutOfBoundsException(f"{message.period} has ISPs 1 to {last}")
+        first, last = _spans(isps)
+        if count is None or min(first) < 1 or max(last) > count or any(map(operator.lt, last, first)):
+            raise ISPsOutOfBoundsException(f"{message.period} has ISPs 1 to {count}")
 
 
 @rule(FlexMessage, Metering)
 def isps_not_overlapping(message: FlexMessage, context: RuleContext) -> None:
     """No ISP may be addressed twice in a list; their order does not matter."""
     for name, isps in isp_lists(message):
-        reached = 0
-        for isp in sorted(isps, key=lambda each: each.start):
-            if isp.start <= reached:
-                raise ISPConflictException(f"{name} addresses ISP {isp.start} twice")
-            reached = max(reached, _last(isp))
+        if len(isps) < 2:
+            continue
+        first, last = zip(*sorted(zip(*_spans(isps), strict=True)), strict=True)
+        twice = list(compress(first[1:], map(operator.le, first[1:], last)))
+        if twice:
+            raise ISPConflictException(f"{name} addresses ISP {twice[0]} twice")
 
 
 @rule(FlexMessage, Metering)
@@ -201,7 +206,7 @@ def expiry_in_bounds(message: FlexRequest | FlexOffer, context: RuleContext) -> 
         raise ExpirationDateTimeOutOfBoundsException(str(error)) from error
     if expiry <= context.now:
         raise ExpirationDateTimeOutOfBoundsException(f"{message.expiration_date_time} is past")
-    last = max((_last(isp) for _, isps in isp_lists(message) for isp in isps), default=0)
+    last = max((max(_spans(isps)[1]) for _, isps in isp_lists(message) if isps), default=0)
     count = isps_of_day(message)
     if count and 1 <= last <= count and expiry > context.market.calendar.end_of(message.period, last):
         raise ExpirationDateTimeOutOfBoundsException(

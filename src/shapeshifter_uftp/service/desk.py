@@ -10,7 +10,6 @@ import copy
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from shapeshifter_uftp.exceptions import (
@@ -126,7 +125,8 @@ class MessageDesk:
         if is_response(type(message)):
             return self._handle_response(message, entry, broken)
         if entry.outcome == AcceptedRejected.REJECTED:  # by the pre_process_ hook, which has answered
-            return self._close(entry, AcceptedRejected.REJECTED, entry.reason, [])
+            self._journal.finish(entry, AcceptedRejected.REJECTED, entry.reason)
+            return True
         if broken:
             return self._reject(message, entry, "; ".join(rejection.reason for rejection in broken))
         try:
@@ -175,8 +175,16 @@ class MessageDesk:
         _log.info(
             "%s %s of %s is rejected: %s", entry.message_type, entry.message_id, entry.partner_domain, reason
         )
-        replies = [] if self._answered_before(message, entry) else [make_response(message, reason)]
-        return self._close(entry, AcceptedRejected.REJECTED, reason, replies)
+        replies = []
+        if not self._answered_before(message, entry):
+            try:
+                reply = make_response(message, reason)
+                replies.append(self.outgoing(reply, entry.partner_role, entry.partner_domain))
+            except InvalidValue as error:
+                # As when somebody sends what only a role other than ours receives: there is no answer to that.
+                _log.warning("No answer to %s %s: %s", entry.message_type, entry.message_id, error)
+        self._journal.finish(entry, AcceptedRejected.REJECTED, reason, replies)
+        return True
 
     def _finish(self, message: PayloadMessage, entry: Entry, answer: Any) -> bool:
         replies = [] if answer is None or answer is ANSWER_LATER else _listed(answer)
@@ -193,18 +201,7 @@ class MessageDesk:
             else AcceptedRejected.ACCEPTED
         )
         reason = getattr(verdicts[0], "rejection_reason", None) if verdicts else None
-        return self._close(entry, outcome, reason, replies)
-
-    def _close(
-        self, entry: Entry, outcome: str, reason: str | None, replies: Iterable[PayloadMessage]
-    ) -> bool:
-        outgoing = []
-        for reply in replies:
-            try:
-                outgoing.append(self.outgoing(reply, entry.partner_role, entry.partner_domain))
-            except InvalidValue as error:
-                # As when somebody sends what only a role other than ours receives: there is no answer to that.
-                _log.warning("No answer to %s %s: %s", entry.message_type, entry.message_id, error)
+        outgoing = [self.outgoing(reply, entry.partner_role, entry.partner_domain) for reply in replies]
         self._journal.finish(entry, str(outcome), reason, outgoing)
         return True
 

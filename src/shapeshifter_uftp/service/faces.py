@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -96,6 +95,8 @@ class AsgiFace:
     async def _answer(
         self, scope: MutableMapping[str, Any], receive: Callable[..., Awaitable[Any]]
     ) -> Answer:
+        import asyncio  # noqa: PLC0415  an ASGI server has loaded it; a service without one does without
+
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }

@@ -122,6 +122,12 @@ class ShapeshifterCroService(ShapeshifterService):
 
     sender_role: ClassVar[UsefRole] = UsefRole.CRO
 
+    def default_answer(self, message: PayloadMessage) -> PayloadMessage:
+        """Accept a message; a query, for which nothing is registered here, is rejected in the standard's words."""
+        if isinstance(message, uftp.AgrPortfolioQuery | uftp.DsoPortfolioQuery):
+            return make_response(message, "No connections available")
+        return super().default_answer(message)
+
     def process_agr_portfolio_query(self, message: uftp.AgrPortfolioQuery) -> Any:
         """Decide: an aggregator asks where its connections stand."""
         return None

@@ -85,9 +85,12 @@ class _Sqlite:
             path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256
         )
         self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute("PRAGMA wal_autocheckpoint=4000")
+        try:
+            for setting in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000"):
+                self._connection.execute(f"PRAGMA {setting}")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
         self._lasting = True
         self._queue: list[_Insert] = []
         self._queue_lock = threading.Lock()

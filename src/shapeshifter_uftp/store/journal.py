@@ -116,14 +116,14 @@ _TYPES = {
     "mysql": {"seq": "BIGINT AUTO_INCREMENT PRIMARY KEY", "blob": "LONGBLOB"},
 }
 _TABLE = """CREATE TABLE uftp_message (
-    seq {seq}, owner VARCHAR(160) NOT NULL, direction VARCHAR(3) NOT NULL, partner_domain VARCHAR(128) NOT NULL,
+    seq {seq}, owner VARCHAR(300) NOT NULL, direction VARCHAR(3) NOT NULL, partner_domain VARCHAR(255) NOT NULL,
     partner_role VARCHAR(3) NOT NULL, message_type VARCHAR(40) NOT NULL, message_id VARCHAR(36) NOT NULL,
-    conversation_id VARCHAR(36) NOT NULL, reference_id VARCHAR(36), topic VARCHAR(300), revision BIGINT,
+    conversation_id VARCHAR(36) NOT NULL, reference_id VARCHAR(36), topic VARCHAR(600), revision BIGINT,
     envelope {blob} NOT NULL, at DOUBLE PRECISION NOT NULL, state VARCHAR(8) NOT NULL, outcome VARCHAR(8), reason TEXT,
     answer {blob}, attempts INTEGER NOT NULL, next_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION,
     last_status INTEGER, UNIQUE (owner, direction, message_id, partner_domain))"""
 _INDEXES = (
-    "CREATE INDEX uftp_message_waiting ON uftp_message (state, owner, direction, seq)",
+    "CREATE INDEX uftp_message_waiting ON uftp_message (owner, state, direction, partner_domain, partner_role, seq)",
     "CREATE INDEX uftp_message_reference ON uftp_message (reference_id)",
     "CREATE INDEX uftp_message_topic ON uftp_message (topic)",
 )
@@ -343,6 +343,14 @@ class Journal:
             "state = 'done' AND direction = 'out' AND seq >= :first AND outcome IS NULL"
             f" AND message_type IN ({', '.join(':' + name for name in names)})",
             first=first, **names,
+        )  # fmt: skip
+
+    def latest(self, direction: Direction, states: Iterable[State], limit: int) -> list[Entry]:
+        """List the last messages in some states, the newest first."""
+        names = {f"state{n}": str(state) for n, state in enumerate(states)}
+        return self._select(
+            f"direction = :direction AND state IN ({', '.join(':' + name for name in names)})",
+            order="seq DESC", limit=limit, direction=str(direction), **names,
         )  # fmt: skip
 
     def audit(self, after: int = 0, batch: int = 500) -> Iterator[Entry]:

@@ -13,7 +13,7 @@ from shapeshifter_uftp.uftp.enumerations import UsefRole
 __all__ = ["Fault", "Partners"]
 
 _TABLE = """CREATE TABLE uftp_partner (
-    owner VARCHAR(160) NOT NULL, domain VARCHAR(128) NOT NULL, role VARCHAR(3) NOT NULL, failures INTEGER NOT NULL,
+    owner VARCHAR(300) NOT NULL, domain VARCHAR(255) NOT NULL, role VARCHAR(3) NOT NULL, failures INTEGER NOT NULL,
     faulty_since DOUBLE PRECISION, reason TEXT, PRIMARY KEY (owner, domain, role))"""
 
 Partner = tuple[str, UsefRole]

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -17,10 +18,12 @@ from sqlalchemy import create_engine, make_url, text
 from shapeshifter_uftp import uftp
 from shapeshifter_uftp.exchange import Identity, complete, seal_for_post
 from shapeshifter_uftp.outbox import outgoing_entry
+from shapeshifter_uftp.sealing import envelope_to_xml, seal_xml
 from shapeshifter_uftp.store import Arrival, Direction, Journal, State, open_database
 from shapeshifter_uftp.store.database import DuplicateRow
 from shapeshifter_uftp.trading import make_order
 from shapeshifter_uftp.uftp import UsefRole
+from shapeshifter_uftp.writing import message_to_xml
 
 HEADERS = {"Content-Type": "text/xml; charset=utf-8"}
 
@@ -200,6 +203,48 @@ def test_lost_connections_are_made_again(market, database_url, flex_request):
     assert [entry.state for entry in agr.journal.audit() if entry.direction is Direction.IN] == [
         State.DONE
     ] * 2
+
+
+def test_the_longest_addresses_that_the_schemas_allow_are_kept(market, database_url, flex_request):
+    """A congestion point of 500 characters, which the prose forbids and the schemas allow, is stored."""
+    point = f"ea1.2013-11.{'a' * 244}:{'b' * 244}"
+    market.know("dso.example.com", "DSO")
+    agr = market.start(market.Agr, "agr.example.com", journal=database_url)
+    request = complete(flex_request(), "dso.example.com", "agr.example.com")
+    xml = message_to_xml(request).replace(request.congestion_point.encode(), point.encode())
+    signed = seal_xml(xml, market.key("dso.example.com").private_key)
+    body = envelope_to_xml(
+        uftp.SignedMessage(sender_domain="dso.example.com", sender_role="DSO", body=signed)
+    )
+    url = f"http://127.0.0.1:{agr.port}{agr.path}"
+    assert httpx.post(url, content=body, headers=HEADERS).status_code == 200
+    kept = agr.journal.about(Direction.IN, "FlexRequest", f"{point}|{request.period}", "dso.example.com")
+    assert [entry.message_id for entry in kept] == [request.message_id]
+
+
+def test_what_partners_write_into_an_error_does_no_harm(market, database_url, flex_request):
+    """A refusal whose text has NUL and line breaks ends the message like any other."""
+
+    class Rude(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(400)
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+            self.wfile.write(b"a\x00b\r\n\xffc")
+
+        def log_message(self, *args):
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Rude) as peer:
+        threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        market.know("agr.example.com", "AGR", f"http://127.0.0.1:{peer.server_port}/")
+        dso = market.start(market.Dso, "dso.example.com", journal=database_url)
+        dso.send(flex_request(recipient_domain="agr.example.com"))
+        until(lambda: dso.journal.count(Direction.OUT, State.FAILED) == 1)
+        (kept,) = dso.journal.audit()
+        assert kept.reason.endswith("answered 400: a b  \N{REPLACEMENT CHARACTER}c")
+        peer.shutdown()
 
 
 def test_services_trade_with_journals_in_postgresql(market, database_url, flex_request, flex_offer):

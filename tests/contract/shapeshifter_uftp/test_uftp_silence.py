@@ -1,6 +1,7 @@
 """Partners who do not answer, and partners who refuse everything."""
 
 import dataclasses
+import json
 import time
 
 import pytest
@@ -177,6 +178,46 @@ def test_operators_see_and_clear_faults(refused, market):
     until(lambda: state_of(dso, waiting) is State.DONE)
     nowhere = CliRunner().invoke(main, ["status", *where[:-1], "nowhere.sqlite3"])
     assert (nowhere.exit_code, "--journal" in nowhere.output) == (1, True)
+
+
+def test_operators_see_what_was_lost(refused, market):
+    """The command line lists what was refused or never answered, the newest first, for people and for machines."""
+    dso, _, _ = refused
+    where = [
+        "--domain",
+        "dso.example.com",
+        "--role",
+        "dso",
+        "--journal",
+        f"{market.folder}/dso.example.com.sqlite3",
+    ]
+    until(lambda: dso.journal.count(Direction.OUT, State.FAILED) == 3)
+    shown = CliRunner().invoke(main, ["status", *where])
+    lines = [line for line in shown.output.splitlines() if "to AGR agr.example.com failed: http" in line]
+    assert (shown.exit_code, len(lines)) == (0, 3), shown.output
+    kept = json.loads(CliRunner().invoke(main, ["status", *where, "--json", "--last", "2"]).output)
+    assert kept["messages"]["out"] == {"new": 0, "done": 0, "failed": 3, "expired": 0}
+    newest = [entry.message_id for entry in dso.journal.audit()][:0:-1]
+    assert [(each["message_id"], each["state"]) for each in kept["lost"]] == [
+        (id_, "failed") for id_ in newest
+    ]
+    assert [(each["role"], each["domain"]) for each in kept["faulty"]] == [("AGR", "agr.example.com")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["status", "--domain", "a.example.com", "--role", "agr", "--journal", "absent"], "There is no journal absent"),
+        (["status", "--domain", "a.example.com", "--role", "agr", "--journal", __file__], "cannot be opened"),
+        (["clear-partner", "--domain", "a.example.com", "--role", "agr", "--partner", "who", "b.example.com"], "'who'"),
+        (["send-test", "--from", "who", "a.example.com", "--to", "dso", "b.example.com", "--key", "x"], "'who'"),
+    ],
+)  # fmt: skip
+def test_commands_with_wrong_arguments_say_so_in_a_line(arguments, words):
+    """A journal or a role that is none is an error for people, without a traceback."""
+    said = CliRunner().invoke(main, arguments)
+    assert isinstance(said.exception, SystemExit)
+    assert words in said.output
 
 
 def test_clients_of_a_service_count_refusals_and_leave_faulty_partners_alone(market, flex_request):

@@ -1,12 +1,10 @@
-"""TLS with client certificates on both sides: real handshakes over loopback, with certificates made by openssl."""
+"""TLS with client certificates on both sides: real handshakes over loopback, with certificates made on the spot."""
 
 import socket
 import ssl
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+import trustme
 
 from shapeshifter_uftp import uftp
 from shapeshifter_uftp.client import ShapeshifterDsoAgrClient, TransportOptions
@@ -14,57 +12,34 @@ from shapeshifter_uftp.exceptions import ClientTransportException
 from shapeshifter_uftp.store import Direction, State
 
 
-def openssl(*arguments):
-    """Run openssl."""
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
-@dataclass
 class Authority:
     """A certificate authority that signs for 127.0.0.1."""
 
-    folder: Path
-    name: str
-
-    def __post_init__(self):
-        self.certificate, self._key = self.folder / f"{self.name}.pem", self.folder / f"{self.name}.key"
-        openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", f"/CN={self.name}", "-keyout", self._key, "-out", self.certificate,
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-        )  # fmt: skip
+    def __init__(self, folder, name):
+        self._folder, self._name, self._authority = folder, name, trustme.CA()
+        self.certificate = folder / f"{name}.pem"
+        self._authority.cert_pem.write_to_path(str(self.certificate))
 
     def issue(self, name):
-        """Give the certificate and the key of somebody at 127.0.0.1."""
-        certificate, key, request, extensions = (
-            self.folder / f"{self.name}-{name}.{end}" for end in ("pem", "key", "csr", "ext")
-        )
-        openssl(
-            "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-            "-keyout", key, "-out", request,
-        )  # fmt: skip
-        extensions.write_text(
-            "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n"
-            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
-        )
-        openssl(
-            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-            "-days", "2", "-extfile", extensions, "-out", certificate,
-        )  # fmt: skip
-        return certificate, key
+        """Give a file with the key and the certificate of somebody at 127.0.0.1."""
+        path = self._folder / f"{self._name}-{name}.pem"
+        self._authority.issue_cert(
+            "127.0.0.1", common_name=name
+        ).private_key_and_cert_chain_pem.write_to_path(str(path))
+        return path
 
     def server(self, name):
         """Give the settings of a server that demands a certificate of this authority."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.certificate)
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(*self.issue(name))
+        context.load_cert_chain(self.issue(name))
         return context
 
     def options(self, certificate=None, trusted=None):
-        """Give the settings of a client: its certificate and key, and whom it trusts instead of this authority."""
+        """Give the settings of a client: the file with its certificate, and whom it trusts instead of us."""
         context = ssl.create_default_context(cafile=trusted or self.certificate)
         if certificate:
-            context.load_cert_chain(*certificate)
+            context.load_cert_chain(certificate)
         return TransportOptions(tls=context, timeout=5)
 
 

@@ -168,6 +168,24 @@ def test_a_failing_hook_is_tried_again_and_delays_no_other_partner(market, flex_
     assert calls.count("dso.example.com") == 3
 
 
+def test_an_answer_that_cannot_be_written_is_asked_for_again(market, dso, flex_request):
+    """When a hook gives a message that the schema does not allow, nothing is sent, and the hook is asked again."""
+    answers = []
+
+    class Careless(ShapeshifterAgrService):
+        """Forgets at first what an offer needs."""
+
+        def process_flex_request(self, message):
+            answers.append(message)
+            return uftp.FlexOffer(conversation_id=message.conversation_id) if len(answers) == 1 else None
+
+    agr = market.start(Careless, "agr.example.com")
+    sent = dso.send(flex_request(recipient_domain="agr.example.com"))
+    assert until(lambda: outcome_of(dso, sent)) == ("Accepted", None)
+    assert [entry.message_type for entry in agr.journal.audit()] == ["FlexRequest", "FlexRequestResponse"]
+    assert (len(answers), next(agr.journal.audit()).attempts) == (2, 1)
+
+
 def test_hooks_of_the_1x_kind_answer_within_the_request(market, flex_request):
     """With a pre_process hook the 200 carries a signed verdict, the same for a repetition, and nothing follows."""
     handled = []

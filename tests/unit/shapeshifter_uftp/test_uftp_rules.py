@@ -395,3 +395,19 @@ def test_no_rule_stumbles_over_odd_values(name, kind):
             if hasattr(item.isps[0], name):
                 setattr(item.isps[0], name, value)
         assert isinstance(world().judge(changed), list)
+
+
+@pytest.mark.parametrize(
+    "without", [set(), {"isps_within_day"}, {"isps_within_day", "settlement_isps_in_order"}]
+)
+@pytest.mark.parametrize("kind", KEPT)
+def test_no_rule_stumbles_over_empty_lists(kind, without):
+    """A list without ISPs is no crash, not even where the rule that refuses it is switched off."""
+    world, message = KEPT[kind]
+    changed = copy.deepcopy(message)
+    for name in ("offer_options", "profiles", "flex_order_settlements"):
+        for part in getattr(changed, name, []):
+            part.isps = []
+    if hasattr(changed, "isps"):
+        changed.isps = []
+    assert isinstance(world().judge(changed, RuleSet(without=without)), list)
