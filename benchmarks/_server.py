@@ -137,15 +137,19 @@ def free_port() -> int:
 
 
 def wait_for(port: int) -> None:
-    """Wait until something listens on a port of this machine; for half a minute at most."""
+    """Wait until a server on a port of this machine answers requests; for half a minute at most."""
     for _ in range(600):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
+            connection.request("GET", "/api/")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
             time.sleep(0.05)
         else:
             return
-    raise RuntimeError(f"Nothing listens on port {port}.")
+        finally:
+            connection.close()
+    raise RuntimeError(f"Nothing answers on port {port}.")
 
 
 def message(kind: str, **fields: Any) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ THREADS = 3
 
 SERVICE = """
 import logging, os, sys, time
+if len(sys.argv) > 4:
+    os.sched_setaffinity(0, {int(sys.argv[4])})
 from shapeshifter_uftp.service import ShapeshifterDsoService
 from shapeshifter_uftp.store import Direction, State
 logging.disable(logging.WARNING)  # nobody is there to take the answers
@@ -64,7 +68,8 @@ class Run:
 def throughput(report):
     """Send offers of one and of four options from this process to another one."""
     for options, count, target in ((1, 1500, 700), (4, 500, 250)):
-        run = measure(options, count)
+        with own_cores() as core:
+            run = measure(options, count, core)
         what = f"{count} offers with {options} options, {THREADS} threads"
         report(what, run.accepted, per=count, target=count / target)
         report("... until all are handled and answered too", run.handled, per=count)
@@ -73,12 +78,31 @@ def throughput(report):
         report.figure("resident memory of the service", run.memory, "MiB")
 
 
-def measure(options, count):
+@contextmanager
+def own_cores():
+    """Keep this process on one core, and give another one for the service.
+
+    Two processes that wake each other by turns are otherwise kept on one core by the scheduler, as if there were no
+    other; partners have machines of their own.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2:
+        yield None
+        return
+    os.sched_setaffinity(0, cores[:1])
+    try:
+        yield cores[1]
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def measure(options, count, core=None):
     """Send a number of offers to a service in another process, and say what it took."""
     key = generate_key_pair(b"\x02" * 32)
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder) / "dso.sqlite3")
         command = [sys.executable, "-c", SERVICE, key.private_key, KEYS.public_key, journal]
+        command += [] if core is None else [str(core)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
 
         def tell():

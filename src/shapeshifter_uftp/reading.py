@@ -50,14 +50,29 @@ def _new_parser() -> Any:
     )  # fmt: skip
 
 
+_schemas_in_use = threading.Lock()
+"""Held while schemas are made and used. When two threads make schemas at once, libxml2 fails or loops for ever; and the
+errors of a validation are kept in the schema. A validation takes a hundredth of a millisecond."""
+
+
 @cache
-def _schema(version: str) -> Any:
-    return etree.XMLSchema(etree.parse(str(_SCHEMAS / version / "UFTP.xsd")))
+def _schemas() -> dict[str, Any]:
+    return {
+        version: etree.XMLSchema(etree.parse(str(_SCHEMAS / version / "UFTP.xsd")))
+        for version in ("3.0.0", "3.1.0")
+    }
 
 
-def _schema_for(root: Any) -> Any:
+def _errors(root: Any, version: str) -> list[tuple[int, str]]:
+    """Validate a tree; give line and message of each error."""
+    with _schemas_in_use:
+        schema = _schemas()[version]
+        return [] if schema.validate(root) else [(entry.line, entry.message) for entry in schema.error_log]
+
+
+def _schema_version(root: Any) -> str:
     """Choose the schema by the message's version; an unknown one is read as the newest and refused later, by rule."""
-    return _schema("3.0.0" if (root.get("Version") or "").startswith("3.0.") else "3.1.0")
+    return "3.0.0" if (root.get("Version") or "").startswith("3.0.") else "3.1.0"
 
 
 def parse(xml: bytes) -> Any:
@@ -86,23 +101,21 @@ def parse(xml: bytes) -> Any:
 
 def schema_errors(root: Any, version: str | None = None) -> list[str]:
     """Validate a tree strictly against the schema of its version and list what is wrong."""
-    schema = _schema(version) if version else _schema_for(root)
-    if schema.validate(root):
-        return []
-    return [f"line {entry.line}: {entry.message}" for entry in schema.error_log]
+    return [f"line {line}: {message}" for line, message in _errors(root, version or _schema_version(root))]
 
 
 def _validate(root: Any) -> None:
     """Check a tree against its schema; where that fails, once more with the known quirks of peers forgiven."""
-    schema = _schema_for(root)
-    if schema.validate(root):
+    version = _schema_version(root)
+    errors = _errors(root, version)
+    if not errors:
         return
-    first_errors = "; ".join(entry.message for entry in schema.error_log)[:500]
     forgiven = root
     for tolerance in TOLERANCES:
         forgiven = tolerance(forgiven)
-    if forgiven is root or not schema.validate(forgiven):
-        raise SchemaException(f"Not as the schema of {root.tag} says: {first_errors}")
+    if forgiven is root or _errors(forgiven, version):
+        said = "; ".join(message for _, message in errors)[:500]
+        raise SchemaException(f"Not as the schema of {root.tag} says: {said}")
 
 
 def message_from_xml(xml: bytes, *, validate: bool = True) -> PayloadMessage:

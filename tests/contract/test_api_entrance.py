@@ -9,6 +9,7 @@ from sqlalchemy import select
 from flexmeasures.api.usef.versions import ALL_ROLES, SERVICES, VERSIONS
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
+from flexmeasures.services.users import create_user
 
 EVERY_SERVICE = [(version, service) for service in SERVICES for version in service.versions]
 
@@ -167,6 +168,25 @@ def test_roles_are_checked(client, cast, person, service, method, told):
     answer = client.open(f"/api/v2_0/{service}", method=method, headers=headers, json={})
     assert (answer.status_code, answer.json["status"]) == (403, "INVALID_SENDER")
     assert told in answer.json["message"]
+
+
+@pytest.mark.parametrize("role", ALL_ROLES)
+def test_each_role_may_use_its_services(app, client, cast, role):
+    """All roles exchange data; only Prosumers tell of devices, and only they and ESCos are told what devices do."""
+    with app.app_context():
+        user = create_user(db.session, email="one@seita.nl", password_hash="none", roles=[role])
+        db.session.flush()
+        headers = {"Authorization": user.get_auth_token()}
+        db.session.commit()
+    narrow = {"postUdiEvent": ["Prosumer"], "getDeviceMessage": ["Prosumer", "ESCo"]}
+    for version, service in EVERY_SERVICE:
+        for method in service.methods:
+            path = f"/api/{version}/{service.name}"
+            answer = client.open(path, method=method, json={}, headers=headers)
+            if role in narrow.get(service.name, ALL_ROLES):
+                assert answer.status_code in (200, 400), path
+            else:
+                assert (answer.status_code, answer.json["status"]) == (403, "INVALID_SENDER"), path
 
 
 def test_anonymous_users_are_refused(app, owner, cast):

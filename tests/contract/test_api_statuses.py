@@ -26,7 +26,11 @@ PLAN = {"event": CHARGE["event"]}
 # Each request differs from a right one in what is written beside it. The words must stand in its message.
 REFUSED = {
     "INVALID_DOMAIN": ("v2_0/postMeterData", POWER | {"connection": "ea1.2021:1:7"}, "'ea1.2021:1:7'"),
-    "INVALID_HORIZON": ("v2_0/postMeterData", POWER | {"horizon": "PT1H"}, "must not be positive"),
+    "INVALID_HORIZON": (
+        "v2_0/postMeterData",
+        POWER | {"horizon": "PT1H"},
+        "'horizon' is PT1H; it must not be positive",
+    ),
     "INVALID_PERIOD": (
         "v2_0/getMeterData",
         READ | {"duration": "PT0H"},
@@ -38,7 +42,11 @@ REFUSED = {
         "multiple of PT15M",
     ),
     "INVALID_RESOLUTION": ("v2_0/postMeterData", POWER | {"duration": "PT10M"}, "PT15M"),
-    "INVALID_SOURCE": ("v2_0/getMeterData", READ | {"source": "Nobody"}, "'Nobody'"),
+    "INVALID_SOURCE": (
+        "v2_0/getMeterData",
+        READ | {"source": "Nobody"},
+        "known as Nobody. Name user ids, or roles such as MDC",
+    ),
     "INVALID_ROLE": ("v2_0/getService", {"access": "Nobody"}, "'Nobody'. Name a role such as Prosumer"),
     "INVALID_TIMEZONE": (
         "v2_0/getMeterData",
@@ -66,7 +74,7 @@ REFUSED = {
     "PTUS_INCOMPLETE": (
         "v2_0/postMeterData",
         POWER | {"values": [1, None]},
-        "Value number 2 is None. Send finite numbers",
+        "Value number 2 is missing. Send finite numbers",
     ),
     "UNRECOGNIZED_CONNECTION_GROUP": ("v2_0/getMeterData", READ | {"connection": f"{HOST}:1:99"}, "99"),
     "UNRECOGNIZED_ASSET": ("v2_0/getMeterData", READ | {"connection": "99"}, "99"),
@@ -159,7 +167,6 @@ def ask(owner, cast):
 
 def check_refusal(answer, status, service, words):
     """Compare a refusal with what the documentation says of its status: code, keys and words."""
-    print(status, answer.json["message"])
     assert (answer.status_code, answer.json["status"]) == (CODES.get(status, 400), status), answer.json
     assert answer.json["type"] == f"{service[0].upper()}{service[1:]}Response"
     assert words in str(answer.json["message"])

@@ -6,9 +6,13 @@ import pytest
 from sqlalchemy import text
 
 from flexmeasures.data.database import db
+from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.jobs.workers import make_worker
+from flexmeasures.services.assets import NewMarket, create_market
+from flexmeasures.services.weather import find_or_make_weather_sensor
 
+PLACE = "ea1.2021-01.localhost:wind_speed:33.4:126.4"
 START = datetime(2015, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -73,9 +77,54 @@ def test_prices_order_forecasts_of_their_last_day(owner, cast, orders):
     assert {order.start - order.horizon for order in found} == {START + 24 * HOUR}
 
 
+def test_each_market_is_forecast(app, owner, cast, orders):
+    """Several markets make several sets of jobs."""
+    with app.app_context():
+        other = create_market(
+            db.session, NewMarket("other_da", "Other market", "day_ahead", "EUR/MWh", HOUR, "Europe/Paris")
+        ).id
+        db.session.commit()
+    markets = ["ea1.2021-01.localhost:epex_da", "ea1.2021-01.localhost:other_da"]
+    post(owner, "postPriceData", markets=markets, unit="EUR/MWh")
+    assert [(order.sensor_id, order.horizon // HOUR) for order in orders()] == [
+        *((cast.market, 24), (cast.market, 48)),
+        *((other, 24), (other, 48)),
+    ]
+
+
+@pytest.fixture
+def anemometer(app, cast):
+    """A place where the wind is measured by the hour."""
+    with app.app_context():
+        place = WeatherSensorAddress("wind_speed", 33.4, 126.4)
+        sensor_id = find_or_make_weather_sensor(db.session, place, make_with=(HOUR, "m/s")).id
+        db.session.commit()
+    return sensor_id
+
+
+@pytest.mark.parametrize(
+    ("version", "timing", "hours"),
+    [
+        pytest.param("v1_1", {"horizon": "PT0H"}, [1, 6, 24, 48], id="at the end of the last event"),
+        pytest.param("v1_1", {"horizon": "PT3H"}, [], id="before the end of the last event"),
+        pytest.param("v1_3", {"horizon": "-R/PT5M"}, [1, 6, 24, 48], id="after each event"),
+        pytest.param("v2_0", {"horizon": "PT0H"}, [1, 6, 24, 48], id="at the end of each event"),
+        pytest.param("v2_0", {"horizon": "PT1H"}, [], id="before the end of each event"),
+        pytest.param("v2_0", {}, [1, 6, 24, 48], id="on arrival, which is later"),
+    ],
+)
+def test_weather_orders_forecasts_once_it_has_happened(owner, anemometer, orders, version, timing, hours):
+    """Measured weather is forecast as far ahead as its resolution says, and a forecast of it is not."""
+    post(owner, "postWeatherData", sensor=PLACE, unit="m/s", version=version, **timing)
+    assert [(order.sensor_id, order.horizon // HOUR) for order in orders()] == [
+        (anemometer, n) for n in hours
+    ]
+
+
 def test_in_play_mode_only_power_is_forecast(app, owner, cast, orders):
-    """A simulation brings its own forecasts of prices."""
+    """A simulation brings its own forecasts of prices and weather."""
     app.config["FLEXMEASURES_MODE"] = "play"
+    post(owner, "postWeatherData", sensor=PLACE, unit="m/s")
     post(owner, "postPriceData", market="ea1.2021-01.localhost:epex_da", unit="EUR/MWh")
     assert orders() == []
     post(owner, "postMeterData", connection=cast.address("building"))

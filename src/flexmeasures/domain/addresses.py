@@ -219,7 +219,12 @@ def parse_weather_sensor(text: object) -> WeatherSensorAddress:
     found = _SENSOR.fullmatch(_local_part(text) or "")
     if not found:
         raise _bad(text, "weather sensor", "ea1.2021-02.io.flexmeasures.company:temperature:33.48:126.47")
-    return WeatherSensorAddress(found["type"], float(found["latitude"]), float(found["longitude"]))
+    latitude, longitude = float(found["latitude"]), float(found["longitude"])
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise BadAddress(
+            f"{text!r} names no place on earth: latitudes go from -90 to 90, longitudes from -180 to 180."
+        )
+    return WeatherSensorAddress(found["type"], latitude, longitude)
 
 
 def _local_part(text: object) -> str | None:

@@ -62,6 +62,8 @@ def parse_instant(text: object, name: str = "start") -> datetime:
     >>> parse_instant("2015-01-01T00:00:00+01:00").isoformat()
     '2015-01-01T00:00:00+01:00'
     """
+    if text is None:
+        raise InvalidTime(f"'{name}' is missing. Write it like 2021-06-01T12:00:00+02:00.")
     if not isinstance(text, str) or not _DATE_AND_TIME.match(text):
         raise InvalidTime(
             f"'{name}' is {text!r}, which is no ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
@@ -110,6 +112,8 @@ def parse_duration(text: object, name: str = "duration") -> timedelta | isodate.
     >>> parse_duration("PT1H30M")
     datetime.timedelta(seconds=5400)
     """
+    if text is None:
+        raise InvalidDuration(f"'{name}' is missing. Write it like PT15M, PT1H30M or P1D.")
     try:
         if not isinstance(text, str):
             raise TypeError

@@ -445,6 +445,6 @@ def resolve_connections(session: Session, user: User, addresses: Sequence[Connec
             )
         if asset is None:
             unknown = UnknownAsset if address.is_short else NotFound
-            raise unknown(f"You have no asset with id {address.asset_id}.")
+            raise unknown(f"You have no asset with id {address.asset_id}. Choose one of your own.")
         assets.append(asset)
     return assets

@@ -98,7 +98,7 @@ def find_device(
     if asset_id <= MAX_ID:
         asset = lock_asset(session, asset_id) if lock else session.get(Asset, asset_id)
     if asset is None or not (asset.owner_id == user.id or is_admin(user)):
-        raise NotFound(f"You have no asset with id {asset_id}.")
+        raise NotFound(f"You have no asset with id {asset_id}. Choose one of your own.")
     if asset.asset_type_name not in types and not (types == SCHEDULED_TYPES and _is_flexible(asset)):
         raise BadAddress(
             f"Asset {asset_id} is a {asset.asset_type.display_name}. UDI events are understood for {', '.join(types)}."

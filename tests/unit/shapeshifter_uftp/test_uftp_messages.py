@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime as dt
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 import shapeshifter_uftp
-from shapeshifter_uftp import uftp
+from shapeshifter_uftp import reading, uftp
 from shapeshifter_uftp.exceptions import InvalidValue, SchemaException
 from shapeshifter_uftp.json_form import from_json, to_json
 from shapeshifter_uftp.reading import message_from_xml, parse, schema_errors
@@ -299,3 +301,25 @@ def test_a_bad_isp_in_a_long_run_is_found(bad, make_message):
         assert place in good
         with pytest.raises(SchemaException):
             message_from_xml(good.replace(place, bad.encode()))
+
+
+def test_messages_that_come_at_once_do_not_make_the_schemas_at_once(make_message, monkeypatch):
+    """The first messages of many threads are read, and libxml2 makes one schema after another, each once."""
+    making, most, made = [], [], []
+    make_schema = etree.XMLSchema
+
+    def slow_schema(document):
+        making.append(document)
+        time.sleep(0.05)
+        most.append(len(making))
+        made.append(make_schema(document))
+        making.pop()
+        return made[-1]
+
+    monkeypatch.setattr(etree, "XMLSchema", slow_schema)
+    reading._schemas.cache_clear()
+    message = make_message(uftp.FlexOffer)
+    xml = message_to_xml(message)
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(message_from_xml, [xml] * 8)) == [message] * 8
+    assert most == [1, 1]

@@ -51,9 +51,9 @@ def _documented_time(text: object) -> object:
     return re.sub(r" ?(UTC|GMT)$", "Z", text)
 
 
-def _fixed_duration(text: object) -> object:
+def _fixed_duration(text: object, field: ValidationInfo) -> object:
     try:
-        duration = parse_duration(text)
+        duration = parse_duration(text, field.field_name or "duration")
     except FlexError as error:
         raise ValueError(str(error)) from None
     if not isinstance(duration, timedelta):

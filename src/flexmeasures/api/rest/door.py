@@ -121,8 +121,12 @@ def sender(*roles: str) -> User:
     if not current_user.is_authenticated:
         flask.abort(401)
     user: User = current_user
-    if has_role(user, "anonymous") or (roles and not has_role(user, "admin", *roles)):
-        raise NotAllowed("You cannot be authorized for this content.")
+    if has_role(user, "anonymous"):
+        raise NotAllowed("An anonymous user may not do this. Log in with an account of your own.")
+    if roles and not has_role(user, "admin", *roles):
+        raise NotAllowed(
+            f"Only users with the role {' or '.join(dict.fromkeys((*roles, 'admin')))} may do this."
+        )
     return user
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import ErrorDetails
 
@@ -141,9 +149,9 @@ def not_null(value: Any) -> Any:
     return value
 
 
-def _read_instant(text: object) -> object:
+def _read_instant(text: object, field: ValidationInfo) -> object:
     try:
-        return parse_instant(text, "time")
+        return parse_instant(text, field.field_name or "time")
     except FlexError as error:
         raise ValueError(str(error)) from None
 

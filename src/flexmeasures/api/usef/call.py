@@ -12,13 +12,13 @@ import redis
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.usef import statuses
-from flexmeasures.api.usef.messages import Group
+from flexmeasures.api.usef.messages import BeliefHorizon, Group
 from flexmeasures.api.usef.versions import Version
 from flexmeasures.data.stores.users import source_of_user
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.addresses import NamingAuthority, parse_connection
 from flexmeasures.domain.errors import InvalidInput
-from flexmeasures.domain.time import add_duration, format_instant
+from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.services.assets import resolve_connections
 from flexmeasures.services.make_forecasts import ForecastOrder
 from flexmeasures.services.record_beliefs import Recording
@@ -31,6 +31,7 @@ __all__ = [
     "ex_post_recording",
     "period_end",
     "recording",
+    "require_after_the_fact",
     "word_groups",
 ]
 
@@ -142,6 +143,25 @@ def _before(end: datetime, horizon: timedelta) -> datetime:
         raise statuses.INVALID_HORIZON("It lies outside the calendar.") from None
 
 
+def require_after_the_fact(end: datetime, horizon: BeliefHorizon | None, prior: datetime | None) -> None:
+    """Make sure that what a message says of the time of recording can be said of measurements.
+
+    Raises:
+        Refusal: If they claim to have been recorded before the end of their events.
+    """
+    wrong = None
+    if horizon is not None and horizon.length > EX_POST:
+        wrong = f"'horizon' is {format_duration(horizon.length)}; it must not be positive"
+    elif prior is not None and prior < end:
+        wrong = (
+            f"'prior' is {format_instant(prior)}; it must not lie before their end at {format_instant(end)}"
+        )
+    if wrong:
+        raise statuses.INVALID_HORIZON(
+            f"Meter data are about what has happened: {wrong}. What lies ahead is a prognosis."
+        )
+
+
 def ex_post_recording(call: Call, message: Any) -> Recording:
     """Work out when measurements were recorded: never before the end of their events.
 
@@ -149,18 +169,9 @@ def ex_post_recording(call: Call, message: Any) -> Recording:
         Refusal: If they claim to have been, or are about the future.
     """
     end = period_end(message)
-    if message.horizon is not None and message.horizon.length > EX_POST:
-        raise statuses.INVALID_HORIZON(
-            "Meter data are about what has happened: 'horizon' must not be positive."
-        )
+    require_after_the_fact(end, message.horizon, message.prior if call.version.takes_prior else None)
     inferred = recording(call, message)
-    if not call.version.takes_prior:
-        return inferred
-    if message.prior is not None:
-        if message.prior < end:
-            raise statuses.INVALID_HORIZON(
-                "Meter data are about what has happened: 'prior' must not lie before their end."
-            )
+    if not call.version.takes_prior or message.prior is not None:
         return inferred
     if end > call.now + CLOCK_TOLERANCE and not call.plays:
         raise statuses.INVALID_HORIZON(

@@ -18,6 +18,7 @@ from flexmeasures.api.usef.call import (
     ex_post_recording,
     period_end,
     recording,
+    require_after_the_fact,
     word_groups,
 )
 from flexmeasures.api.usef.messages import Group
@@ -63,14 +64,7 @@ DEFAULT_METER_SOURCES = ("MDC",)
 def get_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
     """Read measured power."""
     message = messages.GetMeterData.read(raw)
-    if message.horizon is not None and message.horizon.length > EX_POST:
-        raise statuses.INVALID_HORIZON(
-            "Meter data are about what has happened: 'horizon' must not be positive."
-        )
-    if message.prior is not None and message.prior < period_end(message):
-        raise statuses.INVALID_HORIZON(
-            "Meter data are about what has happened: 'prior' must not lie before their end."
-        )
+    require_after_the_fact(period_end(message), message.horizon, message.prior)
     return _read_power(
         call, message, max_horizon=EX_POST, types=("user", "script"), default=DEFAULT_METER_SOURCES
     )
@@ -197,8 +191,7 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
             if accepted is not None and message.unit not in accepted:
                 quantity = address.type_name.replace("_", " ")
                 raise statuses.INVALID_UNIT(
-                    f"{quantity.capitalize()} values must be in {' or '.join(accepted)} ({quantity}); "
-                    f"'unit' is {message.unit!r}."
+                    f"Values of {quantity} must be in {' or '.join(accepted)}; 'unit' is {message.unit!r}."
                 )
             posted = (how.end - how.start) / len(group.values)
             try:
@@ -229,8 +222,9 @@ def _check_ptus(how: Recording, shortest: timedelta) -> None:
     ptu = min(PTU, shortest)
     if (how.start - EPOCH) % ptu or (how.end - how.start) % ptu:
         raise statuses.INVALID_PTU_DURATION(
-            f"The series starts at {format_instant(how.start)} and lasts {format_duration(how.end - how.start)}: its "
-            f"start must be on the hour or a multiple of {format_duration(ptu)} after it, and its duration a multiple."
+            f"The series starts at {format_instant(how.start)} and lasts {format_duration(how.end - how.start)}. Let "
+            f"it start on the hour, or a multiple of {format_duration(ptu)} after it, and last a multiple of "
+            f"{format_duration(ptu)}."
         )
 
 
@@ -242,7 +236,7 @@ def _markets_of(call: Call, groups: Sequence[Group]) -> dict[str, Market]:
         spellings = (market_name, market_name.replace("-", "_"), market_name.replace("_", "-"))
         market = next((found[s] for s in spellings if s in found), None)
         if market is None:
-            raise statuses.UNRECOGNIZED_MARKET(f"There is no market called {market_name!r}.")
+            raise statuses.UNRECOGNIZED_MARKET(f"There is no market called {market_name!r}. Check its name.")
         markets[name] = market
     return markets
 

@@ -117,7 +117,8 @@ def _planned_now(
     is_latest = address.event_type == "soc" and asset.soc_udi_event_id == address.event_id
     if not is_latest or start is None or asset.soc_in_mwh is None:
         raise statuses.UNRECOGNIZED_UDI_EVENT(
-            f"Event {address.event_id} of type {address.event_type} is not the latest one of asset {asset.id}."
+            f"Event {address.event_id} of type {address.event_type} is not the latest one of asset {asset.id}. "
+            "Ask for that one."
         )
     if asset.market is None:
         raise statuses.INVALID_MARKET(f"Asset {asset.id} needs one.")
@@ -140,7 +141,7 @@ def _await_job(call: Call, asset: Asset, address: EventAddress) -> tuple[datetim
     if job is None:
         if asset.soc_udi_event_id != address.event_id or asset.soc_datetime is None:
             raise statuses.UNRECOGNIZED_UDI_EVENT(
-                f"Event {address.event_id} of asset {asset.id} has no schedule."
+                f"Event {address.event_id} of asset {asset.id} has no schedule. Post it first."
             )
         return asset.soc_datetime, []
     status = job.get_status()
@@ -148,10 +149,10 @@ def _await_job(call: Call, asset: Asset, address: EventAddress) -> tuple[datetim
     if name != "finished":
         waits_for = ", ".join(job.dependency_ids) if name == "deferred" else ""
         explanations = {
-            "queued": "The job waits to be processed.",
-            "scheduled": "The job waits to be processed.",
-            "started": "The job is in progress.",
-            "deferred": f"The job waits for {waits_for}.",
+            "queued": "The job waits to be processed. Ask again later.",
+            "scheduled": "The job waits to be processed. Ask again later.",
+            "started": "The job is in progress. Ask again later.",
+            "deferred": f"The job waits for {waits_for}. Ask again later.",
         }
         failed = name in ("failed", "stopped", "canceled")
         text = (

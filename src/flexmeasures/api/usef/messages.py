@@ -5,6 +5,8 @@ The order of the fields is the order in which they are checked: the first one th
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +24,7 @@ from flexmeasures.domain.time import parse_duration, parse_horizon, parse_instan
 
 __all__ = [
     "SINGULARS",
+    "BeliefHorizon",
     "GetDeviceMessage",
     "GetMeterData",
     "GetPrognosis",
@@ -91,16 +94,25 @@ def _resolution(value: object) -> timedelta:
     return duration
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise statuses.PTUS_INCOMPLETE(f"The value is {value!r}. Send a number.")
+def _given(name: str, value: object) -> str:
+    """Say what was given, for a refusal; what is no text, in JSON, which is what the client sent."""
+    if value is None:
+        return f"{name} is missing"
+    shown = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"{name} is {textwrap.shorten(shown, 200)}"
+
+
+def _is_finite(value: object) -> bool:
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise statuses.PTUS_INCOMPLETE(f"The value is {value!r}. Send a number.") from None
-    if not np.isfinite(number):
-        raise statuses.PTUS_INCOMPLETE(f"The value is {value!r}. Send a finite number.")
-    return number
+        return bool(np.isfinite(float(value)))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or not _is_finite(value):
+        raise statuses.PTUS_INCOMPLETE(f"{_given('The value', value)}. Send a finite number.")
+    return float(value)
 
 
 def _numbers(values: object) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -110,12 +122,14 @@ def _numbers(values: object) -> np.ndarray[Any, np.dtype[np.float64]]:
     try:
         array = np.array(listed, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise statuses.PTUS_INCOMPLETE("Not all of the values are numbers.") from None
+        array = np.array([np.nan])
     if array.ndim != 1 or not len(array):
         raise statuses.PTUS_INCOMPLETE("Send one list of at least one number.")
     if not np.isfinite(array).all():
-        first = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise statuses.PTUS_INCOMPLETE(f"Value number {first + 1} is {listed[first]!r}. Send finite numbers.")
+        first = next((n for n, value in enumerate(listed) if not _is_finite(value)), 0)
+        raise statuses.PTUS_INCOMPLETE(
+            f"{_given(f'Value number {first + 1}', listed[first])}. Send finite numbers."
+        )
     return array
 
 
@@ -124,14 +138,16 @@ def _sources(value: object) -> list[str | int] | None:
         return None
     listed = _as_list(value)
     if not listed or any(isinstance(one, bool) or not isinstance(one, str | int) for one in listed):
-        raise statuses.INVALID_SOURCE(f"'source' is {value!r}. Name user ids, or roles such as MDC.")
+        raise statuses.INVALID_SOURCE(_given("'source'", value) + ". Name user ids, or roles such as MDC.")
     return listed
 
 
 def _one_event(value: object) -> addresses.EventAddress:
     listed = _as_list(value)
     if len(listed) != 1:
-        raise statuses.INVALID_DOMAIN(f"'event' is {value!r}. Send the entity address of one UDI event.")
+        raise statuses.INVALID_DOMAIN(
+            _given("'event'", value) + ". Send the entity address of one UDI event."
+        )
     return parse_event_address(listed[0])
 
 
@@ -233,7 +249,9 @@ def _address_text(name: object) -> str:
         return name
     if isinstance(name, int) and not isinstance(name, bool):
         return str(name)
-    raise statuses.INVALID_DOMAIN(f"{name!r} is no entity address.")
+    raise statuses.INVALID_DOMAIN(
+        f"{_given('An address', name)}. Send a text such as {_EXAMPLES['connections']}."
+    )
 
 
 def _read_groups(key: str, with_values: bool) -> Callable[[Any], list[Group]]:
@@ -288,7 +306,7 @@ def unit_field(quantity: str, *accepted: str) -> Any:
     def parse(value: object) -> object:
         if value not in accepted:
             raise statuses.INVALID_UNIT(
-                f"{quantity} must be in {' or '.join(accepted)}; 'unit' is {value!r}."
+                f"{quantity} must be in {' or '.join(accepted)}; " + _given("'unit'", value) + "."
             )
         return value
 
@@ -325,7 +343,7 @@ class Message(BaseModel):
         if kind is None:
             raise statuses.NO_MESSAGE_TYPE(f'Add "type": "{cls.expected_type}".')
         if kind != cls.expected_type:
-            raise statuses.INVALID_MESSAGE_TYPE(f"It is {kind!r}; expected is {cls.expected_type!r}.")
+            raise statuses.INVALID_MESSAGE_TYPE(f"{_given('It', kind)}; expected is {cls.expected_type!r}.")
         unified = _unify(raw)
         key = cls.address_key
         if key and (unified.get(key) is not None or not unified.get("groups")):
@@ -430,7 +448,7 @@ def _read_targets(raw: Any) -> tuple[Target, ...] | None:
     targets = []
     for item in _as_list(raw):
         if not isinstance(item, Mapping):
-            raise statuses.PTUS_INCOMPLETE(f"A target needs 'value' and 'datetime'; it is {item!r}.")
+            raise statuses.PTUS_INCOMPLETE(f"{_given('A target', item)}. It needs 'value' and 'datetime'.")
         targets.append(Target(_number(item.get("value")), _moment(item.get("datetime"))))
     return tuple(targets)
 
