@@ -1,10 +1,13 @@
 """How messages may be written: lists, groups, periods, and which mistake is told first."""
 
+import json
+
 import pytest
 
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import Asset
 
+NESTED = json.loads("[" * 900 + "]" * 900)
 START = "2015-01-01T00:00:00Z"
 
 
@@ -74,6 +77,7 @@ def test_the_body_of_a_question_is_ignored(owner, names, measured):
         pytest.param({"value": 3, "groups": [{"connection": "no"}]}, "PROCESSED", id="then groups"),
         pytest.param({"value": ""}, "PTUS_INCOMPLETE", id="an empty text"),
         pytest.param({"values": {"0": 3}}, "PTUS_INCOMPLETE", id="an object"),
+        pytest.param({"values": [1, NESTED]}, "PTUS_INCOMPLETE", id="lists in lists"),
     ],
 )
 def test_values_are_written_in_many_ways(owner, names, fields, status):

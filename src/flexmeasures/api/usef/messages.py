@@ -5,8 +5,7 @@ The order of the fields is the order in which they are checked: the first one th
 
 from __future__ import annotations
 
-import json
-import textwrap
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -95,11 +94,11 @@ def _resolution(value: object) -> timedelta:
 
 
 def _given(name: str, value: object) -> str:
-    """Say what was given, for a refusal; what is no text, in JSON, which is what the client sent."""
+    """Say what was given, for a refusal; in short, because it may be long or deeply nested."""
     if value is None:
         return f"{name} is missing"
-    shown = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"{name} is {textwrap.shorten(shown, 200)}"
+    shown = repr(value)[:200] if isinstance(value, str) else reprlib.repr(value)
+    return f"{name} is {shown}"
 
 
 def _is_finite(value: object) -> bool:
