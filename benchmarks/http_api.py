@@ -126,7 +126,7 @@ def loaded(report: Report) -> None:
             client.post("postMeterData", _post(client, start, [1.0, 2, 3, 4]))
 
         one = time_calls(lambda: post_hour(server), 200, 20)
-        _say(report, "postMeterData, 4 values, 200 one after the other", one, 1 / 200)
+        report("postMeterData, 4 values, 200 one after the other", statistics.median(one))
         with ThreadPoolExecutor(2) as pool:
             clients = [server.another_client() for _ in range(2)]
             start = time.perf_counter()
@@ -151,7 +151,8 @@ def _load(server: Server) -> None:
         session.add_all(sensors)
         session.flush()
         for sensor in sensors:
-            for minutes in (-10, -5):
+            # The building gets its second belief by the benchmark of posting a year.
+            for minutes in (-10, -5) if sensor is not building.sensor else (-10,):
                 horizons = np.full(len(starts), np.timedelta64(minutes, "m").astype("timedelta64[us]"))
                 sources = np.full(len(starts), source_id, dtype=np.int32)
                 beliefs = Beliefs(starts, rng.random(len(starts)), horizons, sources)
