@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tests.contract.recordings.scene import PASSWORD, make_scene, questions
 
 from flexmeasures import cli
 from flexmeasures.data.database import db
-from tests.contract.recordings.scene import PASSWORD, make_scene, questions
 
 PROSE = ("message", "detail", "description")
 """What refusals say in sentences, which may be said better."""
