@@ -2,34 +2,78 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
+import psycopg
 import redis
+from redis.exceptions import RedisError
+from rq.job import Job
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from flexmeasures.data.database import db
+from flexmeasures.data.stores.forecast_orders import WaitingOrder, take_orders
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
 
-__all__ = ["enqueue_forecasts", "run_forecast"]
+__all__ = ["place_forecasts", "run_forecast"]
 
 JOB_TIMEOUT = timedelta(minutes=30)
 
+AT_ONCE = 100
+"""The largest number of orders that are placed in one go; few enough for a request to do it when it is answered."""
 
-def enqueue_forecasts(connection: redis.Redis, orders: Sequence[ForecastOrder]) -> None:
-    """Place orders for forecasts, all in one message to the job store.
+log = logging.getLogger(__name__)
+
+
+def place_forecasts(engine: Engine, connection: redis.Redis) -> int:
+    """Hand stored orders of forecasts to the job store, each of them once.
+
+    While one of the stores does not answer, orders wait: the next post or a worker places them.
 
     Args:
+        engine: Of the database, where the orders wait.
         connection: To the job store.
-        orders: What to forecast.
+
+    Returns:
+        How many orders were placed; a limited number at a time.
     """
+    try:
+        with take_orders(engine, AT_ONCE) as orders:
+            _enqueue(connection, orders)
+            return len(orders)
+    except (RedisError, SQLAlchemyError, psycopg.Error) as error:
+        log.warning("Orders of forecasts wait, because a store does not answer: %s", error)
+        return 0
+
+
+def _enqueue(connection: redis.Redis, orders: Sequence[WaitingOrder]) -> None:
+    """Place the jobs of orders: all in one message to the job store, after one that asks which of them it has."""
+    jobs = {
+        f"{order.name}-{int(horizon.total_seconds())}": ForecastOrder(
+            order.sensor_id, order.measured_from + horizon, order.measured_until + horizon, horizon
+        )
+        for order in orders
+        for horizon in order.horizons
+    }
+    if not jobs:
+        return
     queue = get_queue(connection, "forecasting")
-    with connection.pipeline(transaction=False) as pipeline:
-        for order in orders:
+    # A transaction: a job that is known waits in the queue, whatever happens to the connection.
+    with connection.pipeline() as pipeline:
+        for job_id in jobs:
+            pipeline.exists(Job.key_for(job_id))
+        known = pipeline.execute()
+        for (job_id, order), is_known in zip(jobs.items(), known, strict=True):
+            if is_known:
+                continue
             job = queue.create_job(
                 run_forecast,
                 args=(order,),
+                job_id=job_id,
                 timeout=int(JOB_TIMEOUT.total_seconds()),
                 description=f"forecast of sensor {order.sensor_id}, {order.horizon} ahead",
             )

@@ -17,10 +17,12 @@ from flask import Flask
 from rq import Worker
 from rq.executions import Execution
 from rq.job import Job
+from sqlalchemy import Engine
 
 import flexmeasures.jobs
 from flexmeasures.data.database import db, prepare
 from flexmeasures.domain.errors import Conflict, FlexError
+from flexmeasures.jobs.forecasts import place_forecasts
 from flexmeasures.jobs.queues import JobQueue, get_queue
 from flexmeasures.jobs.recovery import (
     HORSE_FIELD,
@@ -41,12 +43,14 @@ class FlexWorker(Worker):
     """A worker which runs jobs in forks of itself, within the app's context.
 
     * The outcome of a failed job says why, in ``job.meta["exception"]`` (``class`` and ``message``).
+    * Orders of forecasts that were stored while the job store was away are placed.
     * Jobs of workers that died are run again, see `flexmeasures.jobs.recovery`.
     * SIGTERM or SIGINT: it finishes its job and ends. Once more: it drops the job, which is run again later.
     """
 
     queue_class = JobQueue
     app: Flask
+    engine: Engine
     _lifeline: tuple[int, int]
     _recovery: Recovery | None = None
 
@@ -76,6 +80,8 @@ class FlexWorker(Worker):
         for job_id in self._recovery.run(thorough=starting):
             self.log.warning("Worker %s: the worker of job %s died; the job is run again", self.name, job_id)
         super().clean_registries()
+        while place_forecasts(self.engine, self.connection):
+            pass
 
     def prepare_execution(self, job: Job) -> Execution:
         """Note that this worker has the job; from then on it cannot get lost."""
@@ -145,7 +151,8 @@ def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> Fl
         importlib.import_module(module.name)
     prepare(app)  # once here rather than before each job
     with app.app_context():
-        db.engine.dispose()
+        engine = db.engine
+        engine.dispose()
     worker = FlexWorker(
         queues,
         name=name,
@@ -153,7 +160,7 @@ def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> Fl
         maintenance_interval=HEARTBEAT,
         worker_ttl=HEARTBEAT + 15,  # rq waits 15 s less than this for a job, and then shows that it lives
     )
-    worker.app = app
+    worker.app, worker.engine = app, engine
     return worker
 
 

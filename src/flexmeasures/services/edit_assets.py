@@ -121,6 +121,5 @@ def delete_asset(session: Session, asset: Asset) -> None:
     """Remove an asset, its sensor and all beliefs about it."""
     sensor = asset.sensor
     session.delete(asset)
-    session.flush()  # the asset points at its sensor, so it goes first
-    session.delete(sensor)  # its beliefs go with it, by a trigger
-    session.flush()
+    session.flush()  # its sensor and the beliefs go with it, by triggers
+    session.expunge(sensor)

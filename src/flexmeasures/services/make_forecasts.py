@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +10,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import SensorBeliefs, Window, insert_beliefs, read_latest
+from flexmeasures.data.stores.forecast_orders import Measured, add_orders
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times
@@ -16,7 +18,7 @@ from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.forecasting import NAIVE, horizons_for, naive_forecast
 from flexmeasures.domain.time import event_grid
 
-__all__ = ["ForecastOrder", "make_forecasts", "orders_after_posting"]
+__all__ = ["ForecastOrder", "make_forecasts", "order_forecasts"]
 
 LOOK_BACK = timedelta(days=30)
 """How far back measurements are read."""
@@ -39,19 +41,29 @@ class ForecastOrder:
     horizon: timedelta
 
 
-def orders_after_posting(
-    sensor: Sensor, start: datetime, end: datetime, horizons: tuple[timedelta, ...] | None = None
-) -> list[ForecastOrder]:
-    """List what can be forecast once a period was measured: the same period, each horizon later.
+def order_forecasts(
+    session: Session,
+    sensors: Iterable[Sensor],
+    start: datetime,
+    end: datetime,
+    horizons: tuple[timedelta, ...] | None = None,
+) -> None:
+    """Order what can be forecast once a period was measured: the same period, each horizon later.
 
     Args:
-        sensor: Whose events were measured.
+        session: Within its transaction, which stores the orders with the measurements; see `jobs.forecasts`.
+        sensors: Whose events were measured.
         start: Start of what was measured.
         end: End of what was measured.
-        horizons: How far ahead; None: as suits the sensor's resolution.
+        horizons: How far ahead; None: as suits each sensor's resolution.
     """
-    chosen = horizons_for(sensor.event_resolution) if horizons is None else horizons
-    return [ForecastOrder(sensor.id, start + h, end + h, h) for h in chosen]
+    orders = [
+        Measured(sensor.id, start, end, chosen)
+        for sensor in sensors
+        if (chosen := horizons_for(sensor.event_resolution) if horizons is None else horizons)
+    ]
+    if orders:
+        add_orders(session, orders)
 
 
 def make_forecasts(session: Session, order: ForecastOrder) -> int:

@@ -20,7 +20,6 @@ from flexmeasures.domain.addresses import NamingAuthority, parse_connection
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.services.assets import resolve_connections
-from flexmeasures.services.make_forecasts import ForecastOrder
 from flexmeasures.services.record_beliefs import Recording
 
 __all__ = [
@@ -53,7 +52,7 @@ class Call:
         config: Values of the settings.
         host: Host as the client named it.
         now: The current time, UTC.
-        orders: Forecasts to be made of what the request stores; placed once it is stored.
+        follow_ups: What is to be done once the request is stored and answered.
     """
 
     session: Session
@@ -63,7 +62,7 @@ class Call:
     config: Mapping[str, Any]
     host: str
     now: datetime
-    orders: list[ForecastOrder] = field(default_factory=list)
+    follow_ups: list[Callable[[], object]] = field(default_factory=list)
 
     @property
     def plays(self) -> bool:

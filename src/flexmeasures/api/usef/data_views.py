@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,14 @@ from flexmeasures.api.usef.call import (
     word_groups,
 )
 from flexmeasures.api.usef.messages import Group
+from flexmeasures.data.database import db
 from flexmeasures.data.stores.assets import find_markets
 from flexmeasures.data.tables import Asset, Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.time import EPOCH, format_duration, format_instant
-from flexmeasures.services.make_forecasts import orders_after_posting
+from flexmeasures.jobs.forecasts import place_forecasts
+from flexmeasures.services.make_forecasts import order_forecasts
 from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
 from flexmeasures.services.record_beliefs import Recording, Series, check_signs, record_beliefs
 from flexmeasures.services.weather import find_or_make_weather_sensor
@@ -157,8 +160,9 @@ def _order_forecasts(
     horizons: tuple[timedelta, ...] | None = None,
 ) -> None:
     """Have forecasts made of what was measured, once it is stored."""
-    for thing in things.values():
-        call.orders.extend(orders_after_posting(thing.sensor, how.start, how.end, horizons))
+    sensors = [thing.sensor for thing in things.values()]
+    order_forecasts(call.session, sensors, how.start, how.end, horizons)
+    call.follow_ups.append(partial(place_forecasts, db.engine, call.redis))
 
 
 def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:

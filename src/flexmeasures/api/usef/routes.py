@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import flask
-import redis
 from flask import Blueprint, Flask, Response, current_app, request
 from flask_login import current_user
-from redis.exceptions import RedisError
 
 from flexmeasures.api.http import NotJson, json_response, read_body, read_query
 from flexmeasures.api.openapi.operation import describe
@@ -24,13 +21,9 @@ from flexmeasures.api.usef.versions import SERVICES, VERSIONS, Service, Version
 from flexmeasures.api.usef.views import VIEWS
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.errors import FlexError
-from flexmeasures.jobs.forecasts import enqueue_forecasts
-from flexmeasures.services.make_forecasts import ForecastOrder
 from flexmeasures.services.users import has_role
 
 __all__ = ["register"]
-
-log = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
@@ -91,17 +84,9 @@ def _call(version: Version, service: Service) -> Response:
     body = VIEWS[service.name](call, raw)
     call.session.commit()
     response = json_response({"type": service.response_type, **body, **_outcome(body)})
-    if call.orders:
-        # What was sent is stored. The client need not wait until forecasts of it are ordered.
-        response.call_on_close(partial(_place_orders, call.redis, call.orders))
+    for follow_up in call.follow_ups:
+        response.call_on_close(follow_up)
     return response
-
-
-def _place_orders(connection: redis.Redis, orders: Sequence[ForecastOrder]) -> None:
-    try:
-        enqueue_forecasts(connection, orders)
-    except RedisError as error:
-        log.warning("%d forecasts could not be ordered: %s", len(orders), error)
 
 
 def _outcome(body: Mapping[str, Any]) -> dict[str, Any]:

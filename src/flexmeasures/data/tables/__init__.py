@@ -3,6 +3,7 @@
 from flexmeasures.data.tables.assets import Asset, AssetType
 from flexmeasures.data.tables.beliefs import belief
 from flexmeasures.data.tables.flexibility import FlexibilityOrder
+from flexmeasures.data.tables.forecasts import forecast_order
 from flexmeasures.data.tables.markets import Market, MarketType
 from flexmeasures.data.tables.operations import LatestTaskRun
 from flexmeasures.data.tables.schedules import ScheduleRecord
@@ -26,4 +27,5 @@ __all__ = [
     "WeatherSensor",
     "WeatherSensorType",
     "belief",
+    "forecast_order",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flexmeasures.data.database import db
@@ -15,7 +15,17 @@ class DataSource(db.Model):  # type: ignore[misc, name-defined]
 
     __tablename__ = "data_source"
     __table_args__ = (
-        UniqueConstraint("name", "type", "model", "version", "user_id", postgresql_nulls_not_distinct=True),
+        # Users are told apart by their number alone: a name may be used again when its user has gone.
+        Index(
+            "data_source_name_key",
+            "name",
+            "type",
+            "model",
+            "version",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("type <> 'user'"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
