@@ -30,6 +30,7 @@ __all__ = [
     "from_datetime64",
     "is_timezone",
     "local_midnights",
+    "local_wall_clock",
     "next_event_start",
     "parse_duration",
     "parse_horizon",
@@ -269,6 +270,30 @@ def local_midnights(first: np.datetime64, last: np.datetime64, zone: str) -> tup
     )
     exists = np.append(starts[1:] > starts[:-1], True)
     return [d for d, kept in zip(days, exists, strict=True) if kept], starts[exists]
+
+
+def local_wall_clock(instants: Instants, zone: str) -> Instants:
+    """Read instants off a clock on the wall.
+
+    Args:
+        instants: Shape ``(n,)``, UTC.
+        zone: IANA name of the time zone.
+
+    Returns:
+        Local dates and times without a zone, shape ``(n,)``: for days, months and hours of the clock, not for sums.
+    """
+    tz = find_zone(zone)
+    # Clocks change at full quarters of an hour, so that few of them need to be looked up.
+    quarters, where = np.unique(
+        instants.astype("datetime64[us]").astype(np.int64) // 900_000_000, return_inverse=True
+    )
+    offsets = [
+        to_microseconds((EPOCH + timedelta(minutes=15 * int(q))).astimezone(tz).utcoffset() or timedelta(0))
+        for q in quarters
+    ]
+    shifts = np.array(offsets, dtype=np.int64).astype("timedelta64[us]")
+    local: Instants = instants.astype("datetime64[us]") + shifts[where.reshape(-1)]
+    return local
 
 
 def daily_periods(
