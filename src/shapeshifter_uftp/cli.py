@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +235,7 @@ def _open_journal(domain: str, role: str, where: str | None) -> Any:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(domain: str, role: str, journal: str | None, last: int, as_json: bool) -> None:
-    """Say what waits, what failed or was never answered, and which partners are faulty."""
+    """Say what waits, what failed, could not be handled or was never answered, and which partners are faulty."""
     from shapeshifter_uftp.store import Direction, State  # noqa: PLC0415  only here
 
     kept = _open_journal(domain, role, journal)
@@ -243,16 +244,11 @@ def status(domain: str, role: str, journal: str | None, last: int, as_json: bool
         {"domain": f.domain, "role": f.role, "since": _instant(f.since), "reason": f.reason}
         for f in kept.partners.faulty()
     ]
-    lost = [
-        {
-            "at": _instant(entry.at), "message": entry.message_type, "message_id": entry.message_id,
-            "role": entry.partner_role, "domain": entry.partner_domain, "state": entry.state, "reason": entry.reason,
-        }
-        for entry in kept.latest(Direction.OUT, (State.FAILED, State.EXPIRED), last)
-    ]  # fmt: skip
+    lost = [_described(entry) for entry in kept.latest(Direction.OUT, (State.FAILED, State.EXPIRED), last)]
+    unhandled = [_described(entry) for entry in kept.unhandled(last)]
     kept.close()
     if as_json:
-        click.echo(json.dumps({"messages": counts, "faulty": faults, "lost": lost}))
+        click.echo(json.dumps({"messages": counts, "faulty": faults, "lost": lost, "unhandled": unhandled}))
         return
     click.echo(f"{'':<10}" + "".join(f"{state:>10}" for state in State))
     for way in Direction:
@@ -261,6 +257,20 @@ def status(domain: str, role: str, journal: str | None, last: int, as_json: bool
         click.echo("Faulty since {since}: {role} {domain}: {reason}".format_map(fault))
     for each in lost:
         click.echo("{at} {message} {message_id} to {role} {domain} {state}: {reason}".format_map(each))
+    for each in unhandled:
+        click.echo(
+            "{at} {message} {message_id} of {role} {domain} {state} after {attempts} attempts: {reason}".format_map(
+                each
+            )
+        )
+
+
+def _described(entry: Any) -> dict[str, Any]:
+    return {
+        "at": _instant(entry.at), "message": entry.message_type, "message_id": entry.message_id,
+        "role": entry.partner_role, "domain": entry.partner_domain, "state": entry.state, "reason": entry.reason,
+        "attempts": entry.attempts,
+    }  # fmt: skip
 
 
 def _instant(seconds: float) -> str:
@@ -280,6 +290,28 @@ def clear_partner(domain: str, role: str, journal: str | None, partner: tuple[st
     if not cleared:
         raise click.ClickException(f"{partner[0]} {partner[1]} was not marked as faulty.")
     click.echo(f"What waits for {partner[0]} {partner[1]} is sent again.")
+
+
+@main.command("try-again")
+@_domain
+@_role
+@_journal
+@click.option(
+    "--message-id", help="The message meant; without it: all that failed or waits for its next attempt."
+)
+def try_again(domain: str, role: str, journal: str | None, message_id: str | None) -> None:
+    """Take up again what failed, and at once what is retried; a running service notices within seconds.
+
+    A request that was rejected in its failing stays as it is: its sender has been told, and sends a new one.
+    """
+    from shapeshifter_uftp.store import Direction  # noqa: PLC0415  only here
+
+    kept = _open_journal(domain, role, journal)
+    received, sent = (kept.try_again(way, time.time(), message_id) for way in (Direction.IN, Direction.OUT))
+    kept.close()
+    if message_id and not received + sent:
+        raise click.ClickException(f"No message {message_id} failed or is retried, without being rejected.")
+    click.echo(f"{received} received and {sent} sent messages are taken up again.")
 
 
 @main.command()

@@ -4,6 +4,8 @@
 
     ShapeshifterError
     ├─ InvalidValue                     a value of our own that the standard does not allow
+    │  └─ NotAMessage                   no message of UFTP at all
+    ├─ JournalInUse                     another running service has this journal
     ├─ TransportError(http_status)      the message did not get through; also called TransportException
     │  ├─ MissingContentLengthException 411      ├─ InvalidContentTypeException 400
     │  ├─ TooManyRequestsException 429           ├─ SchemaException 400
@@ -16,9 +18,6 @@
 
 Source: UFTP specification 3.1.0, "Transport" (status codes) and "Message validation" (rejection reasons).
 """
-
-
-# promise.
 
 from __future__ import annotations
 
@@ -42,8 +41,10 @@ __all__ = [
     "InvalidSenderException",
     "InvalidSignatureException",
     "InvalidValue",
+    "JournalInUse",
     "MessageTooLargeException",
     "MissingContentLengthException",
+    "NotAMessage",
     "PeriodOutOfBoundsException",
     "ReferenceMessageExpiredException",
     "ReferenceMessageRevokedException",
@@ -69,6 +70,14 @@ class ShapeshifterError(Exception):
 
 class InvalidValue(ShapeshifterError, ValueError):
     """A value that the standard does not allow; the message names field, value and rule."""
+
+
+class NotAMessage(InvalidValue, TypeError):
+    """Something was given where a message of UFTP belongs."""
+
+
+class JournalInUse(ShapeshifterError):
+    """Another running service handles the messages of this journal."""
 
 
 class TransportError(ShapeshifterError):

@@ -2,7 +2,8 @@
 
 Every retry posts the *same bytes*. Temporary failures (no answer, 5xx, 404, 419, 429, ...) are retried with growing,
 jittered pauses, and not before the partner's ``Retry-After``; permanent ones end the message and are reported. Each
-partner has its own lane: a dead one delays nobody else. Source: UFTP specification 3.1.0, "Transport".
+partner has its own lane: a dead one delays nobody else, and a message that a partner cannot digest delays only its own
+conversation. Source: UFTP specification 3.1.0, "Transport".
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from shapeshifter_uftp.addresses import AddressBook
+from shapeshifter_uftp.backoff import Backoff, Pause
 from shapeshifter_uftp.client import TransportOptions
 from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
 from shapeshifter_uftp.exchange import Exchange
 from shapeshifter_uftp.lanes import Lanes
+from shapeshifter_uftp.oauth import AuthorizationError
 from shapeshifter_uftp.posting import RequestMaker
 from shapeshifter_uftp.references import main_reference
 from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, State
@@ -32,40 +35,24 @@ __all__ = ["Outbox", "RetryPolicy"]
 _log = logging.getLogger("shapeshifter_uftp.outbox")
 _OUTCOME_UNKNOWN = "no clean answer"
 _LOOK_AGAIN = 5.0  # how often to see whether a faulty partner was cleared [s]
+_AWAY = frozenset({None, 419, 429, 502, 503, 504})
+"""Statuses (None: no answer) that are about the partner, whatever the message."""
+_MOST_FAILURES = 3
+"""After how many different messages in a row that failed a partner counts as away, whatever the statuses say."""
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When to try again.
+class RetryPolicy(Backoff):
+    """When to send again, and when not to any more; the standard asks for an hour of trying at least.
 
     Attributes:
-        first_pause: Pause after the first failure [s].
-        growth: Factor from one pause to the next.
-        longest_pause: Cap of the pause [s].
-        jitter: Random part of a pause, 0 to 1: partners that failed together do not return together.
-        give_up_after: How long to try [s]; the standard asks for an hour at least.
         faulty_after: After how many permanent refusals in a row a partner counts as faulty, so that what goes to it
             waits until an operator clears it; None: never.
         answer_within: How long the answer to a delivered request may take [s]; then it is reported as missing.
     """
 
-    first_pause: float = 1.0
-    growth: float = 2.0
-    longest_pause: float = 300.0
-    jitter: float = 0.2
-    give_up_after: float = 2 * 3600.0
     faulty_after: int | None = 5
     answer_within: float = 2 * 3600.0
-
-    def pause(self, attempts: int, chance: float) -> float:
-        """Give the pause [s] after a number of failed attempts; ``chance`` is a random number from 0 to 1.
-
-        >>> policy = RetryPolicy(jitter=0.0)
-        >>> [policy.pause(n, 0.5) for n in (1, 2, 3, 20)]
-        [1.0, 2.0, 4.0, 300.0]
-        """
-        pause = min(self.longest_pause, self.first_pause * self.growth ** min(attempts - 1, 60))
-        return pause * (1 + self.jitter * (2 * chance - 1))
 
 
 def retry_after(value: str | None, now: float) -> float:
@@ -87,7 +74,7 @@ class Outbox:
         journal: Where they are kept.
         address_book: Where endpoints are found.
         policy: When to try again.
-        options: How to reach partners.
+        options: How to reach partners; to as many at once as there may be connections.
         on_failure: Told of every message that is given up: the entry and why.
         on_fault: Told of every partner that is marked as faulty.
         clock: Seconds since 1970; for tests.
@@ -110,7 +97,10 @@ class Outbox:
         self._http: Any = None
         self._requests: RequestMaker
         self._lock = threading.Lock()
-        self._lanes = Lanes("uftp-outbox", journal, Direction.OUT, self._deliver, clock)
+        self._lanes = Lanes(
+            "uftp-outbox", journal, Direction.OUT, self._deliver, clock, self._options.connections
+        )
+        self._failures: dict[tuple[str, UsefRole], int] = {}
 
     def start(self) -> None:
         """Start delivering in the background, beginning with what an earlier process left."""
@@ -132,13 +122,16 @@ class Outbox:
             self._http.close()
             self._http = None
 
-    def _deliver(self, entry: Entry) -> bool:
-        """Try to deliver one message; True when the lane may go on to the next."""
+    def wake(self, partner: tuple[str, UsefRole]) -> None:
+        """Try again now what waits for a partner."""
+        self._lanes.wake(partner)
+
+    def _deliver(self, entry: Entry) -> Pause | None:
+        """Try to deliver one message; return the pause before it is tried again, or None when that is over."""
         now = self._clock()
         if entry.expires_at is not None and now >= entry.expires_at:
-            return self._give_up(
-                entry, State.EXPIRED, ClientTransportException(entry.reason or "expired unsent")
-            )
+            self._give_up(entry, State.EXPIRED, ClientTransportException(entry.reason or "expired unsent"))
+            return None
         fault = self._journal.partners.fault_of(entry.partner)
         if fault is not None:
             return self._wait_for_clearing(entry, fault, now)
@@ -155,7 +148,8 @@ class Outbox:
                 entry.message_id, entry.partner_domain, str(answer.result), answer.rejection_reason
             )
         self._journal.mark(entry, State.DONE, status=200, at=now)
-        return True
+        self._failures.pop(entry.partner, None)
+        return None
 
     def note_refusal(self, partner: tuple[str, UsefRole], error: TransportError) -> None:
         """Count a permanent refusal; report the partner when it was one too many."""
@@ -166,13 +160,14 @@ class Outbox:
             if self._on_fault:
                 self._on_fault(fault)
 
-    def _wait_for_clearing(self, entry: Entry, fault: Fault, now: float) -> bool:
+    def _wait_for_clearing(self, entry: Entry, fault: Fault, now: float) -> Pause | None:
         """Keep a message back while its partner is faulty, as long as it is worth sending."""
         reason = str(fault)
         if now > entry.at + self._policy.give_up_after:
-            return self._give_up(entry, State.FAILED, ClientTransportException(reason))
+            self._give_up(entry, State.FAILED, ClientTransportException(reason))
+            return None
         self._journal.postpone(entry, now + _LOOK_AGAIN, reason=reason[:500])
-        return False
+        return Pause(now + _LOOK_AGAIN, whole_lane=True)
 
     def _post(self, entry: Entry) -> PayloadMessageResponse | None:
         """Post a message once; give what the partner answered at once, if it did."""
@@ -206,31 +201,35 @@ class Outbox:
                 raise
         return exchange.outcome() if exchange.is_answered else None
 
-    def _failed(self, entry: Entry, error: TransportError, now: float) -> bool:
+    def _failed(self, entry: Entry, error: TransportError, now: float) -> Pause | None:
         if _means_delivered(entry, error):
             _log.info("%s %s had arrived before", entry.message_type, entry.message_id)
             self._journal.mark(entry, State.DONE, status=error.http_status)
-            return True
+            return None
         attempts = entry.attempts + 1
         if not (error.temporary or isinstance(error, ServiceDiscoveryException)):
             self._give_up(entry, State.FAILED, error)
             self.note_refusal(entry.partner, error)
-            return True
+            return None
         headers = getattr(getattr(error, "response", None), "headers", {})
         wanted = retry_after(headers.get("retry-after"), now)
         pause = max(self._policy.pause(attempts, random.random()), wanted)  # noqa: S311  no secret
         if now + pause > entry.at + self._policy.give_up_after:
-            return self._give_up(entry, State.FAILED, error)
+            self._give_up(entry, State.FAILED, error)
+            return None
         _log.warning("%s %s waits %.1f s: %s", entry.message_type, entry.message_id, pause, error)
         self._journal.postpone(entry, now + pause, status=error.http_status, reason=str(error)[:500])
-        return False
+        failures = self._failures[entry.partner] = self._failures.get(entry.partner, 0) + 1
+        away = (
+            error.http_status in _AWAY or isinstance(error, AuthorizationError) or failures >= _MOST_FAILURES
+        )
+        return Pause(now + pause, whole_lane=away)
 
-    def _give_up(self, entry: Entry, state: State, error: TransportError) -> bool:
+    def _give_up(self, entry: Entry, state: State, error: TransportError) -> None:
         _log.error("%s %s is given up: %s", entry.message_type, entry.message_id, error)
         self._journal.mark(entry, state, status=error.http_status, reason=str(error)[:500])
         if self._on_failure:
             self._on_failure(entry, error)
-        return True
 
 
 def _means_delivered(entry: Entry, error: TransportError) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from shapeshifter_uftp.addresses import AddressBook, FunctionAddressBook
+from shapeshifter_uftp.backoff import Backoff, HandlingPolicy
 from shapeshifter_uftp.client import (
     CLIENTS,
     ShapeshifterAgrCroClient,
@@ -31,9 +32,11 @@ from shapeshifter_uftp.references import make_response
 from shapeshifter_uftp.reply_watch import ReplyWatch
 from shapeshifter_uftp.rules import Market, RuleSet
 from shapeshifter_uftp.service.core import Answer, Limits, Receiver
-from shapeshifter_uftp.service.desk import ANSWER_LATER, JournalRecorder, MessageDesk
+from shapeshifter_uftp.service.desk import ANSWER_LATER, Counter, MessageDesk
 from shapeshifter_uftp.service.faces import AsgiFace, WsgiFace
+from shapeshifter_uftp.service.recording import JournalRecorder
 from shapeshifter_uftp.service.server import HttpServer
+from shapeshifter_uftp.service.traffic import Traffic
 from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, open_database
 from shapeshifter_uftp.uftp import (
     DEFAULT_VERSION,
@@ -82,9 +85,14 @@ class ShapeshifterService:
         options: How to reach partners, and TLS settings for that.
         tls: TLS settings with our certificate; None: plain HTTP, for loopback or behind a proxy.
         clock: Seconds since 1970; for tests.
+        handling: When a received message whose hook fails is handled again.
     """
 
     sender_role: ClassVar[UsefRole]
+    num_inbound_threads: ClassVar[int] = 8
+    """From how many partners messages are handled at once."""
+    num_outbound_threads: ClassVar[int] = 8
+    """To how many partners is sent at once."""
 
     def __init__(  # noqa: PLR0913, PLR0917  the order of the first nine is promised; what is newer comes by keyword
         self,
@@ -107,6 +115,7 @@ class ShapeshifterService:
         options: TransportOptions | None = None,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
+        handling: Backoff | None = None,
     ) -> None:
         self.sender_domain, self.version, self.clock = sender_domain, version, clock
         self.identity = Identity(sender_domain, self.sender_role, signing_key)
@@ -120,17 +129,23 @@ class ShapeshifterService:
         )
         where = journal if journal is not None else default_journal_path(sender_domain, self.sender_role)
         self.journal = Journal(open_database(where), f"{sender_domain} {self.sender_role}")
-        self._options = options or TransportOptions()
+        self._options = options or TransportOptions(connections=self.num_outbound_threads)
         self.outbox = Outbox(
             self.journal, self.address_book, policy=retry, options=self._options,
             on_failure=self.process_transport_failure, on_fault=self.process_faulty_partner, clock=clock,
         )  # fmt: skip
         policy = retry or RetryPolicy()
         self.reply_watch = ReplyWatch(self.journal, policy.answer_within, self.process_missing_answer, clock)
-        self.desk = MessageDesk(self)
-        self.receiver = Receiver(self.journal, self.address_book, self.desk, limits, clock)
+        traffic = Traffic()
+        counter = Counter(
+            self.identity, self.journal, self.market, self.rules, handling or HandlingPolicy(), clock,
+            self.num_inbound_threads,
+        )  # fmt: skip
+        self.desk = MessageDesk(counter, self, traffic)
+        self.receiver = Receiver(self.journal, self.address_book, self.desk, limits, clock, traffic)
         self.wsgi, self.asgi = WsgiFace(self.receiver, path), AsgiFace(self.receiver, path)
         self._server: HttpServer | None = None
+        self._working = False
         self._clients: dict[tuple[str, UsefRole, str], SyncClient] = {}
 
     @property
@@ -168,7 +183,8 @@ class ShapeshifterService:
         if key not in self._clients:
             self._clients[key] = CLIENTS[self.sender_role, role](
                 self.sender_domain, self.identity.signing_key, domain, version=version,
-                address_book=self.address_book, options=self._options, recorder=JournalRecorder(self),
+                address_book=self.address_book, options=self._options,
+                recorder=JournalRecorder(self.journal, self.outbox, self.clock),
             )  # fmt: skip
         return self._clients[key]
 
@@ -215,6 +231,9 @@ class ShapeshifterService:
     def process_transport_failure(self, entry: Entry, error: TransportError) -> None:
         """Take note that a message of ours could not be delivered, and is given up."""
 
+    def process_handling_failure(self, entry: Entry, error: Exception) -> None:
+        """Take note that a received message is given up: its hook failed for hours; a request has been rejected."""
+
     def process_missing_answer(self, entry: Entry) -> None:
         """Take note that a request of ours was delivered, and not answered in time; `message_of` reads it."""
 
@@ -224,23 +243,43 @@ class ShapeshifterService:
     def clear_faulty_partner(self, domain: str, role: UsefRole) -> bool:
         """Send to a partner again, what waits for it first; tell whether it was marked as faulty."""
         cleared = self.journal.partners.clear((domain, role))
-        self.journal.notify(Direction.OUT)
+        self.outbox.wake((domain, role))
         return cleared
+
+    def try_again(self, direction: Direction, message_id: str | None = None) -> int:
+        """Take up what failed for good, and at once what waits for its next attempt; see `Journal.try_again`."""
+        return self.journal.try_again(direction, self.clock(), message_id)
 
     # --- running -----------------------------------------------------------------------------------------------------
 
     def start_workers(self) -> None:
-        """Start handling and delivering in the background; for those who bring their own server."""
-        self.outbox.start()
-        self.desk.start()
-        self.reply_watch.start()
+        """Start handling and delivering in the background; for those who bring their own server.
+
+        Raises:
+            JournalInUse: Another running service does that for this journal.
+        """
+        if not self._working:
+            self.journal.claim()
+            self._working = True
+            self.outbox.start()
+            self.desk.start()
+            self.reply_watch.start()
 
     def run_in_thread(self) -> Self:
-        """Start listening, handling and delivering in the background; return when the port is open."""
+        """Start listening, handling and delivering in the background; return when the port is open.
+
+        Raises:
+            JournalInUse: Another running service has this journal.
+        """
         if self._server is None:
-            self._server = HttpServer(self.receiver, self.host, self._port, self.path, self._tls)
-            self._server.start()
             self.start_workers()
+            server = HttpServer(self.receiver, self.host, self._port, self.path, self._tls)
+            try:
+                server.start()
+            except BaseException:
+                self.stop()
+                raise
+            self._server = server
         return self
 
     def run(self) -> None:
@@ -261,6 +300,8 @@ class ShapeshifterService:
         self.reply_watch.stop()
         self.desk.stop()
         self.outbox.stop()
+        self.journal.release()
+        self._working = False
         for client in self._clients.values():
             client.close()
         self._clients.clear()

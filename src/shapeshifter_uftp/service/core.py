@@ -32,6 +32,7 @@ from shapeshifter_uftp.outbox import topic_of
 from shapeshifter_uftp.reading import message_from_xml
 from shapeshifter_uftp.references import main_reference
 from shapeshifter_uftp.sealing import envelope_from_xml, open_sealed, read_public_keys
+from shapeshifter_uftp.service.traffic import Traffic
 from shapeshifter_uftp.store import Arrival, Direction, Entry, Journal
 from shapeshifter_uftp.uftp.payload import PayloadMessage, SignedMessage
 
@@ -41,7 +42,6 @@ _log = logging.getLogger("shapeshifter_uftp.service")
 Answer = tuple[int, dict[str, str], bytes]
 
 _PAUSE_BETWEEN_REFRESHES = 60.0
-_BUSY = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ class Receiver:
         desk: What happens with stored messages.
         limits: What is put up with.
         clock: Seconds since 1970; for tests.
+        traffic: Told of every request.
     """
 
     def __init__(
@@ -114,17 +115,13 @@ class Receiver:
         desk: Desk,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.time,
+        traffic: Traffic | None = None,
     ) -> None:
+        self._traffic = traffic or Traffic()
         self._journal, self._address_book, self._desk, self._clock = journal, address_book, desk, clock
         self.limits = limits or Limits()
         self._pace = _Pace(self.limits, clock)
-        self._last = float("-inf")
         self._refreshed: dict[tuple[str, str], float] = {}
-
-    @property
-    def busy(self) -> bool:
-        """Whether messages are coming in right now: another one within the last hundredth of a second."""
-        return time.monotonic() - self._last < _BUSY
 
     def receive(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Take one request.
@@ -136,7 +133,7 @@ class Receiver:
         Returns:
             Status, headers and body of the answer: 200 and nothing when the message is stored.
         """
-        self._last = time.monotonic()
+        self._traffic.note()
         try:
             self._check_headers(body, headers)
             envelope = envelope_from_xml(body)
@@ -145,13 +142,17 @@ class Receiver:
             answer = self._store(envelope, message, body)
         except TransportError as error:
             return self._refusal(error)
+        except self._journal.faults:
+            # What is not stored is not acknowledged: its sender keeps it and comes back.
+            _log.exception("A message cannot be stored")
+            return self._refusal(TransportError("The journal is away: try again later", http_status=503))
         return (200, {"content-type": "text/xml; charset=utf-8"}, answer) if answer else (200, {}, b"")
 
     def _refusal(self, error: TransportError) -> Answer:
         status = error.http_status or 500
         _log.info("A request is refused with %d: %s", status, error)
         headers = {"content-type": "text/plain; charset=utf-8"}
-        if status == 429:
+        if status in {429, 503}:
             headers["retry-after"] = "1"
         return status, headers, str(error).encode("utf-8", "replace")
 

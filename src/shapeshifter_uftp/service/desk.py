@@ -9,28 +9,27 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import logging
-import time
-from typing import TYPE_CHECKING, Any
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from shapeshifter_uftp.exceptions import (
-    ClientTransportException,
-    DuplicateIdentifierException,
-    InvalidValue,
-    Rejection,
-    TransportError,
-)
-from shapeshifter_uftp.exchange import complete, seal_for_post
+from shapeshifter_uftp.backoff import Backoff, Pause
+from shapeshifter_uftp.exceptions import DuplicateIdentifierException, InvalidValue, NotAMessage, Rejection
+from shapeshifter_uftp.exchange import Identity, complete, seal_for_post
 from shapeshifter_uftp.isp_calendar import instant_of
 from shapeshifter_uftp.lanes import Lanes
 from shapeshifter_uftp.outbox import outgoing_entry
 from shapeshifter_uftp.references import main_reference, make_response
-from shapeshifter_uftp.rules import RuleContext, TradeBook
+from shapeshifter_uftp.rules import Market, RuleContext, RuleSet, TradeBook
 from shapeshifter_uftp.rules.context import message_of
-from shapeshifter_uftp.store import Direction, Entry, State
+from shapeshifter_uftp.service.traffic import Traffic
+from shapeshifter_uftp.store import Direction, Entry, Journal, State
 from shapeshifter_uftp.uftp import (
     AcceptedRejected,
     PayloadMessage,
     PayloadMessageResponse,
+    TestMessage,
     UsefRole,
     is_response,
     request_response_map,
@@ -38,14 +37,11 @@ from shapeshifter_uftp.uftp import (
     snake_name,
 )
 
-if TYPE_CHECKING:
-    from shapeshifter_uftp.service.base import ShapeshifterService
-
-__all__ = ["ANSWER_LATER", "MessageDesk"]
+__all__ = ["ANSWER_LATER", "Application", "Counter", "MessageDesk", "pre_process_hook"]
 
 _log = logging.getLogger("shapeshifter_uftp.service")
-_PAUSE, _MOST_ATTEMPTS = 0.5, 6
 _PATIENCE = 5.0
+_GIVEN_UP = "Could not be processed: a fault on our side lasted too long; send it again as a new message"
 
 
 class _AnswerLater:
@@ -56,12 +52,67 @@ ANSWER_LATER = _AnswerLater()
 """What a hook returns when it will answer a request some other time, with `ShapeshifterService.send`."""
 
 
-class MessageDesk:
-    """Handles the stored messages of a service."""
+class Application(Protocol):
+    """What decides about messages: beside these, one ``process_<message>`` hook for each type that is received."""
 
-    def __init__(self, service: ShapeshifterService) -> None:
-        self._service, self._journal = service, service.journal
-        self._lanes = Lanes("uftp-inbox", service.journal, Direction.IN, self.handle, service.clock)
+    def default_answer(self, message: PayloadMessage) -> PayloadMessage:
+        """Make the answer to a request that keeps all rules and whose hook says nothing."""
+        ...
+
+    def process_handling_failure(self, entry: Entry, error: Exception) -> None:
+        """Take note that a received message is given up, because its hook failed again and again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What a desk works with.
+
+    Attributes:
+        identity: Who we are.
+        journal: Where messages are kept.
+        market: What the market agreed on.
+        rules: The rules that apply.
+        handling: When a message whose hook fails is handled again.
+        clock: Seconds since 1970.
+        lanes: From how many partners messages are handled at once.
+    """
+
+    identity: Identity
+    journal: Journal
+    market: Market
+    rules: RuleSet
+    handling: Backoff
+    clock: Callable[[], float]
+    lanes: int
+
+
+def accept_at_once(self: object, message: PayloadMessage) -> PayloadMessageResponse:
+    """Accept a message within the request: the ``pre_process_`` hooks as they are when nobody overrides them."""
+    return PayloadMessageResponse()
+
+
+def pre_process_hook(application: object, message_type: type[PayloadMessage]) -> Any:
+    """Find the ``pre_process_`` hook that an application has written for a type; None when it has not."""
+    hook = getattr(application, f"pre_process_{snake_name(message_type)}", None)
+    return None if getattr(hook, "__func__", None) is accept_at_once else hook
+
+
+class MessageDesk:
+    """Handles the stored messages of a service.
+
+    Args:
+        counter: What it works with.
+        application: Decides about messages.
+        traffic: Tells whether messages are coming in.
+    """
+
+    def __init__(self, counter: Counter, application: Application, traffic: Traffic) -> None:
+        self._counter, self._application, self._traffic = counter, application, traffic
+        self._journal, self._clock = counter.journal, counter.clock
+        self._lanes = Lanes(
+            "uftp-inbox", counter.journal, Direction.IN, self.handle, counter.clock, counter.lanes
+        )
 
     def start(self) -> None:
         """Start handling in the background, beginning with what an earlier process left."""
@@ -69,6 +120,7 @@ class MessageDesk:
 
     def stop(self) -> None:
         """Stop handling; what is left waits for the next start."""
+        self._traffic.end()
         self._lanes.stop()
 
     # --- during the request ------------------------------------------------------------------------------------------
@@ -81,11 +133,11 @@ class MessageDesk:
 
     def answers_immediately(self, message_type: type[PayloadMessage]) -> bool:
         """Tell whether the application has a ``pre_process_`` hook for a type."""
-        return hasattr(self._service, f"pre_process_{snake_name(message_type)}")
+        return pre_process_hook(self._application, message_type) is not None
 
     def immediate_answer(self, message: PayloadMessage, entry: Entry) -> bytes | None:
         """Answer the 1.x way, when the application has a ``pre_process_`` hook for this type."""
-        hook = getattr(self._service, f"pre_process_{snake_name(type(message))}", None)
+        hook = pre_process_hook(self._application, type(message))
         if hook is None:
             return None
         known = self._journal.find(Direction.IN, entry.message_id, entry.partner_domain)
@@ -95,12 +147,12 @@ class MessageDesk:
         verdict = _verdict(broken) if broken else hook(message)
         answer = complete(
             verdict or PayloadMessageResponse(),
-            self._service.sender_domain,
+            self._counter.identity.domain,
             entry.partner_domain,
             message.version,
         )
         answer.conversation_id = message.conversation_id
-        sealed = seal_for_post(answer, self._service.identity)
+        sealed = seal_for_post(answer, self._counter.identity)
         self._journal.remember_answer(
             entry.message_id,
             entry.partner_domain,
@@ -111,88 +163,88 @@ class MessageDesk:
 
     # --- afterwards --------------------------------------------------------------------------------------------------
 
-    def handle(self, entry: Entry) -> bool:
-        """Handle one stored message; False when it must be tried again later."""
-        self._let_others_in(entry)
+    def handle(self, entry: Entry) -> Pause | None:
+        """Handle one stored message; return the pause before it is handled again, or None when that is over."""
+        # A sender waits for its 200, and nobody for an answer of seconds ago: the standard gives answers hours.
+        self._traffic.wait_until_quiet(_PATIENCE - (self._clock() - entry.at))
         try:
-            return self._handle(entry)
+            self._handle(entry)
         except Exception as error:  # noqa: BLE001  the application's hook may raise anything
             return self._try_again(entry, error)
+        return None
 
-    def _handle(self, entry: Entry) -> bool:
+    def _handle(self, entry: Entry) -> None:
         message = message_of(entry)
         broken = self._broken(message, entry)
         if is_response(type(message)):
-            return self._handle_response(message, entry, broken)
+            self._handle_response(message, entry, broken)
+            return
         if entry.outcome == AcceptedRejected.REJECTED:  # by the pre_process_ hook, which has answered
             self._journal.finish(entry, AcceptedRejected.REJECTED, entry.reason)
-            return True
+            return
         if broken:
-            return self._reject(message, entry, "; ".join(rejection.reason for rejection in broken))
+            self._reject(message, entry, "; ".join(rejection.reason for rejection in broken))
+            return
         try:
             answer = self._ask_application(message, entry)
         except Rejection as rejection:
-            return self._reject(message, entry, rejection.reason)
-        return self._finish(message, entry, answer)
-
-    def _let_others_in(self, entry: Entry) -> None:
-        """Wait while messages pour in: a sender waits for its 200, and nobody for an answer of seconds ago.
-
-        The standard gives business answers minutes to hours; a message that has waited for `_PATIENCE` waits no more.
-        """
-        while self._service.receiver.busy and self._service.clock() - entry.at < _PATIENCE:
-            time.sleep(0.005)
+            self._reject(message, entry, rejection.reason)
+        else:
+            self._finish(message, entry, answer)
 
     def _broken(self, message: PayloadMessage, entry: Entry) -> list[Rejection]:
-        now = dt.datetime.fromtimestamp(self._service.clock(), dt.UTC)
-        service = self._service
+        now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+        us = self._counter.identity
         context = RuleContext(
-            service.sender_domain, service.sender_role, entry.partner_domain, entry.partner_role, now, service.market,
+            us.domain, us.role, entry.partner_domain, entry.partner_role, now, self._counter.market,
             TradeBook(self._journal, entry.partner_domain),
         )  # fmt: skip
-        return service.rules.broken(message, context)
+        return self._counter.rules.broken(message, context)
 
     def _ask_application(self, message: PayloadMessage, entry: Entry) -> Any:
-        hook = getattr(self._service, f"process_{snake_name(type(message))}")
-        return hook(message, entry.partner_role) if entry.message_type == "TestMessage" else hook(message)
+        hook = getattr(self._application, f"process_{snake_name(type(message))}")
+        return hook(message, entry.partner_role) if isinstance(message, TestMessage) else hook(message)
 
-    def _handle_response(self, message: PayloadMessage, entry: Entry, broken: list[Rejection]) -> bool:
+    def _handle_response(self, message: PayloadMessage, entry: Entry, broken: list[Rejection]) -> None:
         if broken:
             # An invalid response is not answered: the two would go on for ever.
             reason = "; ".join(rejection.reason for rejection in broken)
             _log.warning("A %s of %s is ignored: %s", entry.message_type, entry.partner_domain, reason)
             self._journal.finish(entry, AcceptedRejected.REJECTED, reason)
-            return True
+            return
         reference, outcome = main_reference(message), getattr(message, "result", None)
         if reference and outcome:
             reason_given = getattr(message, "rejection_reason", None)
             self._journal.answered(reference.lower(), entry.partner_domain, str(outcome), reason_given)
         self._ask_application(message, entry)
         self._journal.finish(entry, None, None)
-        return True
 
-    def _reject(self, message: PayloadMessage, entry: Entry, reason: str) -> bool:
+    def _reject(self, message: PayloadMessage, entry: Entry, reason: str) -> None:
         _log.info(
             "%s %s of %s is rejected: %s", entry.message_type, entry.message_id, entry.partner_domain, reason
         )
-        replies = []
-        if not self._answered_before(message, entry):
-            try:
-                reply = make_response(message, reason)
-                replies.append(self.outgoing(reply, entry.partner_role, entry.partner_domain))
-            except InvalidValue as error:
-                # As when somebody sends what only a role other than ours receives: there is no answer to that.
-                _log.warning("No answer to %s %s: %s", entry.message_type, entry.message_id, error)
+        replies = self._rejection(message, entry, reason)
         self._journal.finish(entry, AcceptedRejected.REJECTED, reason, replies)
-        return True
 
-    def _finish(self, message: PayloadMessage, entry: Entry, answer: Any) -> bool:
-        replies = [] if answer is None or answer is ANSWER_LATER else _listed(answer)
+    def _rejection(self, message: PayloadMessage, entry: Entry, reason: str) -> list[Entry]:
+        """Make the rejection of a request; nothing when it is answered already, or there is no answer to it."""
+        if type(message) not in request_response_map or self._answered_before(message, entry):
+            return []
+        try:
+            reply = make_response(message, reason)
+            return [self.outgoing(reply, entry.partner_role, entry.partner_domain)]
+        except InvalidValue as error:
+            # As when somebody sends what only a role other than ours receives: there is no answer to that.
+            _log.warning("No answer to %s %s: %s", entry.message_type, entry.message_id, error)
+            return []
+
+    def _finish(self, message: PayloadMessage, entry: Entry, answer: Any) -> None:
+        replies = [] if answer is ANSWER_LATER else _listed(answer, message)
         response_type = request_response_map[type(message)]
         verdicts = [r for r in replies if type(r) in {response_type, PayloadMessageResponse}]
         replies = [_as_response(message, r) if type(r) is PayloadMessageResponse else r for r in replies]
         if not verdicts and answer is not ANSWER_LATER and not self._answered_before(message, entry):
-            replies = [self._service.default_answer(message), *replies]
+            replies = [self._application.default_answer(message), *replies]
             verdicts = replies[:1]
         replies = [_in_version(reply, message.version) for reply in replies]
         outcome = (
@@ -203,7 +255,6 @@ class MessageDesk:
         reason = getattr(verdicts[0], "rejection_reason", None) if verdicts else None
         outgoing = [self.outgoing(reply, entry.partner_role, entry.partner_domain) for reply in replies]
         self._journal.finish(entry, str(outcome), reason, outgoing)
-        return True
 
     def _answered_before(self, message: PayloadMessage, entry: Entry) -> bool:
         """Tell whether the hook has answered by itself, or the request was answered the 1.x way."""
@@ -212,74 +263,67 @@ class MessageDesk:
             return True
         return bool(self._journal.referring(Direction.OUT, response_type.wire_name, entry.message_id))
 
-    def _try_again(self, entry: Entry, error: Exception) -> bool:
-        if entry.attempts + 1 >= _MOST_ATTEMPTS:
-            _log.exception("%s %s cannot be handled", entry.message_type, entry.message_id, exc_info=error)
-            self._journal.mark(entry, State.FAILED, reason=repr(error)[:500])
-            return True
-        pause = _PAUSE * 2**entry.attempts
-        _log.warning(
-            "%s %s is handled again in %.1f s: %r", entry.message_type, entry.message_id, pause, error
-        )
-        self._journal.postpone(entry, self._service.clock() + pause, reason=repr(error)[:500])
-        return False
+    def _try_again(self, entry: Entry, error: Exception) -> Pause | None:
+        """Let a message whose hook failed wait for its next attempt, or give it up after hours."""
+        policy, attempts = self._counter.handling, entry.attempts + 1
+        if policy.is_last(attempts):
+            self._give_up(entry, error)
+            return None
+        pause = policy.pause(attempts, random.random())  # noqa: S311  no secret
+        log = _log.exception if attempts == 1 else _log.warning
+        log("%s %s is handled again in %.1f s: %r", entry.message_type, entry.message_id, pause, error)
+        until = self._clock() + pause
+        self._journal.postpone(entry, until, reason=repr(error)[:500])
+        return Pause(until)
+
+    def _give_up(self, entry: Entry, error: Exception) -> None:
+        """End a message that cannot be handled: the partner is told, and so is the application."""
+        _log.error("%s %s is given up", entry.message_type, entry.message_id, exc_info=error)
+        try:
+            replies = self._rejection(message_of(entry), entry, _GIVEN_UP)
+        except Exception:  # noqa: BLE001  the message itself may be what cannot be read
+            _log.exception("%s %s cannot be answered", entry.message_type, entry.message_id)
+            replies = []
+        outcome = AcceptedRejected.REJECTED if replies else None
+        self._journal.finish(entry, outcome, repr(error)[:500], replies, State.FAILED)
+        try:
+            self._application.process_handling_failure(entry, error)
+        except Exception:  # noqa: BLE001  the hook may raise anything; the message is over all the same
+            _log.exception("process_handling_failure failed")
 
     def outgoing(
         self, message: PayloadMessage, partner_role: UsefRole | None = None, partner_domain: str | None = None
     ) -> Entry:
         """Complete and seal a message and make its journal entry; a response goes to whoever signed the request."""
-        service = self._service
+        us = self._counter.identity
         role = routing_map[type(message)][1] or partner_role
         if role is None:
             raise InvalidValue("Say to which role a TestMessage goes")
-        prepared = complete(message, service.sender_domain, message.recipient_domain or partner_domain or "")
-        prepared.sender_domain = service.sender_domain
+        prepared = complete(message, us.domain, message.recipient_domain or partner_domain or "")
+        prepared.sender_domain = us.domain
         if partner_domain and is_response(type(message)):
             prepared.recipient_domain = partner_domain
-        envelope = seal_for_post(prepared, service.identity)
+        envelope = seal_for_post(prepared, us)
         expiry = getattr(prepared, "expiration_date_time", None)
         expires_at = instant_of(expiry, getattr(prepared, "time_zone", None)).timestamp() if expiry else None
-        return outgoing_entry(self._journal.owner, prepared, envelope, role, service.clock(), expires_at)
+        return outgoing_entry(self._journal.owner, prepared, envelope, role, self._clock(), expires_at)
 
 
-class JournalRecorder:
-    """Keeps what the clients of a service send, so that answers and follow-ups find what they refer to."""
+def _listed(answer: Any, message: PayloadMessage) -> list[PayloadMessage]:
+    """List the messages that a hook returned.
 
-    def __init__(self, service: ShapeshifterService) -> None:
-        self._service = service
-
-    def sending(self, message: PayloadMessage, content: bytes, recipient_role: UsefRole) -> None:
-        """Take note of a message that is about to be posted; refuse it while the partner is faulty."""
-        service = self._service
-        fault = service.journal.partners.fault_of((message.recipient_domain or "", recipient_role))
-        if fault is not None:
-            raise ClientTransportException(str(fault))
-        entry = outgoing_entry(service.journal.owner, message, content, recipient_role, service.clock(), None)
-        service.journal.add_sent(entry)
-
-    def delivered(
-        self, message: PayloadMessage, recipient_role: UsefRole, answer: PayloadMessageResponse | None
-    ) -> None:
-        """Take note that the partner has stored a message, and of what it answered at once, if it did."""
-        journal, (message_id, domain) = self._service.journal, _key(message)
-        journal.partners.took((domain, recipient_role))
-        if answer:
-            journal.answered(message_id, domain, str(answer.result), answer.rejection_reason)
-
-    def failed(self, message: PayloadMessage, recipient_role: UsefRole, error: TransportError) -> None:
-        """Take note that a message did not get through."""
-        message_id, domain = _key(message)
-        self._service.journal.sent_in_vain(message_id, domain, str(error)[:500])
-        if not error.temporary:
-            self._service.outbox.note_refusal((domain, recipient_role), error)
-
-
-def _key(message: PayloadMessage) -> tuple[str, str]:
-    return (message.message_id or "").lower(), message.recipient_domain or ""
-
-
-def _listed(answer: Any) -> list[PayloadMessage]:
-    return [answer] if isinstance(answer, PayloadMessage) else list(answer)
+    Raises:
+        NotAMessage: It returned something else. That says neither yes nor no, so the message waits for a better hook.
+    """
+    if answer is None or answer is True:  # "done" is what True can mean; False would be taken for acceptance
+        return []
+    listed = [answer] if isinstance(answer, PayloadMessage) else answer
+    if not isinstance(listed, list | tuple) or not all(isinstance(each, PayloadMessage) for each in listed):
+        raise NotAMessage(
+            f"process_{snake_name(type(message))} returned {answer!r:.200}: return nothing, a message, a list of"
+            " messages or ANSWER_LATER, or raise a Rejection"
+        )
+    return list(listed)
 
 
 def _verdict(broken: list[Rejection]) -> PayloadMessageResponse:

@@ -4,7 +4,7 @@ Only this package speaks SQL. It knows messages as bytes with a few searchable m
 """
 
 from shapeshifter_uftp.store.database import Database, open_database
-from shapeshifter_uftp.store.journal import Arrival, Direction, Entry, Journal, State
+from shapeshifter_uftp.store.journal import Arrival, Direction, Entry, Journal, State, Waiting
 from shapeshifter_uftp.store.partners import Fault, Partners
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Journal",
     "Partners",
     "State",
+    "Waiting",
     "open_database",
 ]

@@ -5,6 +5,7 @@ Statements use ``:name`` parameters, which both understand. SQLAlchemy is loaded
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,9 +13,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from shapeshifter_uftp.store.claims import Claim, FileClaim, NoClaim, ServerClaim
+
 __all__ = ["Database", "DuplicateRow", "Run", "ensure_table", "open_database"]
 
 Rows = list[Mapping[str, Any]]
+_MEMORY = ":memory:"
 
 
 class DuplicateRow(Exception):
@@ -33,6 +37,14 @@ class Database(Protocol):
     """A database with transactions."""
 
     dialect: str
+    place: str
+    """Where it is, for people: without a password."""
+    faults: tuple[type[Exception], ...]
+    """The errors that mean that it is away, or cannot do what it should."""
+
+    def claim(self, owner: str) -> Claim:
+        """Make the claim, not taken yet, on the messages of an owner."""
+        ...
 
     def read(self, statement: str, /, **values: Any) -> Rows:
         """Run one statement that changes nothing."""
@@ -78,8 +90,10 @@ class _Sqlite:
     """
 
     dialect = "sqlite"
+    faults: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, path: str) -> None:
+        self.place = path
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=256
@@ -94,6 +108,11 @@ class _Sqlite:
         self._lasting = True
         self._queue: list[_Insert] = []
         self._queue_lock = threading.Lock()
+
+    def claim(self, owner: str) -> Claim:
+        if self.place == _MEMORY:
+            return NoClaim()
+        return FileClaim(f"{self.place}.{re.sub('[^A-Za-z0-9.-]', '_', owner)}.lock")
 
     def read(self, statement: str, /, **values: Any) -> Rows:
         with self._lock:
@@ -170,6 +189,13 @@ class _Sqlalchemy:
         self._sqlalchemy = sqlalchemy
         self._engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
         self.dialect = self._engine.dialect.name
+        self.place = str(self._engine.url.render_as_string(hide_password=True))
+        self.faults: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError,)
+
+    def claim(self, owner: str) -> Claim:
+        if self.dialect in {"postgresql", "mysql"}:
+            return ServerClaim(self._sqlalchemy, self._engine, owner)
+        return NoClaim()
 
     def read(self, statement: str, /, **values: Any) -> Rows:
         with self._engine.connect() as connection:
@@ -211,7 +237,7 @@ def open_database(url: str | Path) -> Database:
     """
     text = str(url)
     if text == "memory":
-        return _Sqlite(":memory:")
+        return _Sqlite(_MEMORY)
     if text.startswith("sqlite:///"):
         text = text.removeprefix("sqlite:///")
     elif "://" in text:

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from shapeshifter_uftp.exceptions import JournalInUse
 from shapeshifter_uftp.store.database import Database, ensure_table
 from shapeshifter_uftp.store.partners import Partners
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 
-__all__ = ["Arrival", "Direction", "Entry", "Journal", "State"]
+__all__ = ["Arrival", "Direction", "Entry", "Journal", "State", "Waiting"]
 
 
 class Direction(StrEnum):
@@ -105,6 +106,22 @@ class Entry:
         """The other side."""
         return self.partner_domain, self.partner_role
 
+    @property
+    def waiting(self) -> Waiting:
+        """What decides which messages must follow this one."""
+        return Waiting(self.seq, self.conversation_id, self.message_type, self.topic, self.next_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits, without its bytes; the attributes are those of `Entry`."""
+
+    seq: int
+    conversation_id: str
+    message_type: str
+    topic: str | None
+    next_at: float
+
 
 _COLUMNS = [name for name in Entry.__dataclass_fields__ if name != "seq"]
 _INSERT = (
@@ -127,6 +144,11 @@ _INDEXES = (
     "CREATE INDEX uftp_message_reference ON uftp_message (reference_id)",
     "CREATE INDEX uftp_message_topic ON uftp_message (topic)",
 )
+_DUE_INDEX = (
+    "CREATE INDEX IF NOT EXISTS uftp_message_due"
+    " ON uftp_message (owner, state, direction, partner_domain, partner_role, next_at)"
+)
+"""Tells for every partner when its next message is due; made where an earlier version did not make it."""
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
@@ -148,11 +170,41 @@ class Journal:
         """For whom something was stored since a worker looked; None: for anybody."""
         table = _TABLE.format(**_TYPES.get(database.dialect, _TYPES["postgresql"]))
         ensure_table(database, "uftp_message", (table, *_INDEXES))
+        if database.dialect != "mysql":  # which does not know IF NOT EXISTS here
+            with database.transaction() as run:
+                run(_DUE_INDEX)
+        self._claim = database.claim(owner)
         self.partners = Partners(database, owner)
         """Which partners are faulty."""
 
+    @property
+    def faults(self) -> tuple[type[Exception], ...]:
+        """The errors that mean that the database is away, or cannot do what it should."""
+        return self._database.faults
+
+    def claim(self) -> None:
+        """Take the journal for this process: only one may handle and deliver its messages.
+
+        Raises:
+            JournalInUse: Another process, or another service of this one, has it.
+        """
+        if not self._claim.take():
+            raise JournalInUse(
+                f"The journal of {self.owner} in {self._database.place} is in use by another running service: stop that"
+                " one first, or give each its own journal"
+            )
+
+    def is_claimed(self) -> bool:
+        """Tell whether the journal is still ours; after a restart of the database another process may have it."""
+        return self._claim.holds()
+
+    def release(self) -> None:
+        """Let another process have the journal."""
+        self._claim.release()
+
     def close(self) -> None:
         """Close the database."""
+        self._claim.release()
         self._database.close()
 
     def notify(self, direction: Direction | None = None, partner: tuple[str, UsefRole] | None = None) -> None:
@@ -184,14 +236,19 @@ class Journal:
         self._database.add(_INSERT, _values(replace(entry, state=State.DONE)))
 
     def finish(
-        self, entry: Entry, outcome: str | None, reason: str | None, replies: Iterable[Entry] = ()
+        self,
+        entry: Entry,
+        outcome: str | None,
+        reason: str | None,
+        replies: Iterable[Entry] = (),
+        state: State = State.DONE,
     ) -> None:
-        """Mark a received message as handled and keep the replies, in one transaction: neither without the other."""
+        """Mark a received message as over and keep the replies, in one transaction: neither without the other."""
         listed = list(replies)
         with self._database.transaction(lasting=False) as run:
             run(
-                "UPDATE uftp_message SET state = 'done', outcome = :outcome, reason = :reason WHERE seq = :seq",
-                outcome=outcome, reason=reason, seq=entry.seq,
+                "UPDATE uftp_message SET state = :state, outcome = :outcome, reason = :reason WHERE seq = :seq",
+                state=str(state), outcome=outcome, reason=reason, seq=entry.seq,
             )  # fmt: skip
             for reply in listed:
                 run(_INSERT, **_values(reply))
@@ -246,6 +303,48 @@ class Journal:
                 until=until, status=status, reason=reason, seq=entry.seq,
             )  # fmt: skip
 
+    def hold(self, entry: Entry, until: float) -> None:
+        """Let a message wait for an earlier one; that is no attempt."""
+        with self._database.transaction(lasting=False) as run:
+            run("UPDATE uftp_message SET next_at = :until WHERE seq = :seq", until=until, seq=entry.seq)
+
+    def try_again(self, direction: Direction, now: float, message_id: str | None = None) -> int:
+        """Take up what failed for good, and what waits for its next attempt, as if it had just come.
+
+        What was rejected in its failing stays as it is: the partner has been told, and sends a new message.
+
+        Args:
+            direction: Of the messages.
+            now: Seconds since 1970.
+            message_id: The message meant; None: all.
+
+        Returns:
+            The number of messages taken up.
+        """
+        condition = (
+            "owner = :owner AND direction = :direction AND (state = 'new' AND attempts > 0"
+            " OR state = 'failed' AND outcome IS NULL)"
+            + (" AND message_id = :message_id" if message_id else "")
+        )
+        values: dict[str, Any] = {"owner": self.owner, "direction": str(direction)}
+        values |= {"message_id": message_id.lower()} if message_id else {}
+        with self._database.transaction() as run:
+            count = int(run(f"SELECT COUNT(*) AS n FROM uftp_message WHERE {condition}", **values)[0]["n"])
+            # When it came stays; how long sending is worth while counts anew.
+            run(
+                "UPDATE uftp_message SET state = 'new', attempts = 0, next_at = 0,"
+                f" at = CASE WHEN direction = 'out' THEN :now ELSE at END WHERE {condition}",
+                now=now, **values,
+            )  # fmt: skip
+            # What was held back by them is due with them.
+            run(
+                "UPDATE uftp_message SET next_at = 0 WHERE owner = :owner AND direction = :direction"
+                " AND state = 'new' AND attempts = 0 AND answer IS NULL AND next_at > 0 AND 0 < :count",
+                owner=self.owner, direction=str(direction), count=count,
+            )  # fmt: skip
+        self.notify(direction)
+        return count
+
     def answered(self, message_id: str, partner_domain: str, outcome: str, reason: str | None) -> None:
         """Note what the partner answered to a message that we sent."""
         with self._database.transaction(lasting=False) as run:
@@ -280,22 +379,32 @@ class Journal:
         return [_entry(row) for row in rows]
 
     def waiting_partners(self, direction: Direction) -> list[tuple[str, UsefRole, float]]:
-        """List partners for whom something waits: domain, role, and when their first message is due."""
+        """List partners for whom something waits: domain, role, and when the next message is due."""
         rows = self._database.read(
-            "SELECT m.partner_domain, m.partner_role, m.next_at FROM uftp_message m JOIN ("
-            " SELECT MIN(seq) AS first FROM uftp_message WHERE state = 'new' AND owner = :owner"
-            " AND direction = :direction GROUP BY partner_domain, partner_role) f ON m.seq = f.first"
-            " ORDER BY m.seq",
+            "SELECT partner_domain, partner_role, MIN(next_at) AS due, MIN(seq) AS first FROM uftp_message"
+            " WHERE state = 'new' AND owner = :owner AND direction = :direction"
+            " GROUP BY partner_domain, partner_role ORDER BY first",
             owner=self.owner, direction=str(direction),
         )  # fmt: skip
-        return [(row["partner_domain"], UsefRole(row["partner_role"]), row["next_at"]) for row in rows]
+        return [(row["partner_domain"], UsefRole(row["partner_role"]), row["due"]) for row in rows]
 
-    def waiting(self, direction: Direction, partner: tuple[str, UsefRole], limit: int = 20) -> list[Entry]:
-        """List the first messages that wait for a partner, in order."""
+    def waiting(
+        self, direction: Direction, partner: tuple[str, UsefRole], now: float, limit: int = 20
+    ) -> list[Entry]:
+        """List the first messages that are due for a partner, in order."""
         return self._select(
-            "state = 'new' AND direction = :direction AND partner_domain = :domain AND partner_role = :role",
-            limit=limit, direction=str(direction), domain=partner[0], role=str(partner[1]),
+            f"{_WAITS} AND next_at <= :now",
+            limit=limit, direction=str(direction), domain=partner[0], role=str(partner[1]), now=now,
         )  # fmt: skip
+
+    def postponed(self, direction: Direction, partner: tuple[str, UsefRole], now: float) -> list[Waiting]:
+        """List the messages of a partner that wait and are not due yet."""
+        rows = self._database.read(
+            "SELECT seq, conversation_id, message_type, topic, next_at FROM uftp_message"
+            f" WHERE owner = :owner AND {_WAITS} AND next_at > :now",
+            owner=self.owner, direction=str(direction), domain=partner[0], role=str(partner[1]), now=now,
+        )  # fmt: skip
+        return [Waiting(**row) for row in rows]
 
     def count(self, direction: Direction, state: State) -> int:
         """Count messages in a state."""
@@ -353,11 +462,21 @@ class Journal:
             order="seq DESC", limit=limit, direction=str(direction), **names,
         )  # fmt: skip
 
+    def unhandled(self, limit: int) -> list[Entry]:
+        """List the last received messages that failed, or are tried again, the newest first."""
+        return self._select(
+            "direction = 'in' AND (state = 'failed' OR state = 'new' AND attempts > 0)",
+            order="seq DESC", limit=limit,
+        )  # fmt: skip
+
     def audit(self, after: int = 0, batch: int = 500) -> Iterator[Entry]:
         """Go through the whole journal in order, both ways, signed bytes included."""
         while entries := self._select("seq > :after", limit=batch, after=after):
             yield from entries
             after = entries[-1].seq
+
+
+_WAITS = "state = 'new' AND direction = :direction AND partner_domain = :domain AND partner_role = :role"
 
 
 def _values(entry: Entry) -> dict[str, Any]:
