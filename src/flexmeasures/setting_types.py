@@ -17,6 +17,7 @@ __all__ = [
     "DatabaseAddress",
     "LogLevel",
     "NotNegative",
+    "NotNegativeDuration",
     "PositiveDuration",
     "PositiveNumber",
     "Rate",
@@ -62,6 +63,12 @@ def _as_positive(number: int) -> int:
     return number
 
 
+def _as_not_negative_duration(duration: timedelta) -> timedelta:
+    if duration < timedelta(0):
+        raise ValueError("it should be a duration of zero or more")
+    return duration
+
+
 def _as_positive_duration(duration: timedelta) -> timedelta:
     if duration <= timedelta(0):
         raise ValueError("it should be a duration longer than zero")
@@ -94,6 +101,7 @@ RedisAddress = Annotated[str, _with_scheme("redis", "rediss", "unix")]
 Rate = Annotated[str, AfterValidator(_as_rate)]
 LogLevel = Annotated[int, BeforeValidator(_as_level)]
 NotNegative = Annotated[float, AfterValidator(_as_not_negative)]
+NotNegativeDuration = Annotated[timedelta, AfterValidator(_as_not_negative_duration)]
 PositiveDuration = Annotated[timedelta, AfterValidator(_as_positive_duration)]
 PositiveNumber = Annotated[int, AfterValidator(_as_positive)]
 ZoneName = Annotated[str, AfterValidator(_as_zone)]

@@ -29,6 +29,7 @@ from flexmeasures.setting_types import (
     DatabaseAddress,
     LogLevel,
     NotNegative,
+    NotNegativeDuration,
     PositiveDuration,
     PositiveNumber,
     Rate,
@@ -218,12 +219,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Versions of the chart libraries named in chart specifications.",
     ),
     # Timing
-    Setting(
-        "FLEXMEASURES_TIMEZONE",
-        ZoneName,
-        "Asia/Seoul",
-        "Time zone in which the platform operates.",
-    ),
+    Setting("FLEXMEASURES_TIMEZONE", ZoneName, "Asia/Seoul", "Time zone in which the platform operates."),
     Setting(
         "FLEXMEASURES_PLANNING_TTL",
         timedelta,
@@ -269,6 +265,25 @@ SETTINGS: tuple[Setting, ...] = (
         PositiveNumber,
         50,
         "How many schedules of an asset are kept with their value and reasons; older ones are deleted.",
+    ),
+    Setting(
+        "FLEXMEASURES_TRUSTED_ROLES",
+        dict[str, list[str]],
+        {},
+        'Roles whose prices count in plans, by market, such as {"epex_da": ["Supplier"]}; a market that is not named '
+        "trusts Aggregator, Supplier, MDC, DSO and ESCo. Programs, admins and the owner of an asset always count.",
+    ),
+    Setting(
+        "FLEXMEASURES_CLOCK_TOLERANCE",
+        NotNegativeDuration,
+        timedelta(minutes=1),
+        "How far the clock of a sender may be ahead; what claims to be recorded later is refused.",
+    ),
+    Setting(
+        "FLEXMEASURES_UDI_EVENT_AHEAD",
+        PositiveDuration,
+        timedelta(days=20 * 365),
+        "How far ahead the state of charge of a UDI event may lie; later ones are refused.",
     ),
     # Tokens
     Setting("DARK_SKY_API_KEY", str | None, None, "Token for the DarkSky weather service."),

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import psycopg
 import redis
+from flask import current_app
 from redis.exceptions import RedisError
 from rq.job import Job
 from sqlalchemy import Engine
@@ -87,4 +88,5 @@ def run_forecast(order: ForecastOrder) -> int:
     Returns:
         How many events were forecast.
     """
-    return int(as_transaction(make_forecasts)(db.session, order))
+    trusted = current_app.config["FLEXMEASURES_TRUSTED_ROLES"]
+    return int(as_transaction(make_forecasts)(db.session, order, trusted))

@@ -87,7 +87,12 @@ def planning_of(config: Mapping[str, Any]) -> Planning:
         solver_options=limits,
         solver=solver_named(config["FLEXMEASURES_LP_SOLVER"]),
     )
-    return Planning(options, config["FLEXMEASURES_REPLANNING_PRICE"], config["FLEXMEASURES_SCHEDULES_KEPT"])
+    return Planning(
+        options,
+        config["FLEXMEASURES_REPLANNING_PRICE"],
+        config["FLEXMEASURES_SCHEDULES_KEPT"],
+        config["FLEXMEASURES_TRUSTED_ROLES"],
+    )
 
 
 def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
@@ -157,6 +162,4 @@ def run_portfolio(order: PortfolioOrder) -> PortfolioOutcome:
 def describe_failure(job: Job) -> str:
     """Say why a job failed, as the worker noted it."""
     noted = job.meta.get("exception")
-    if not noted:
-        return "It does not say why."
-    return f"It failed with {noted['class']}: {noted['message']}"
+    return f"It failed with the message: {noted['message']}" if noted else "It does not say why."

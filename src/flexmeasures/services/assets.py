@@ -17,7 +17,7 @@ from flexmeasures.domain.addresses import ConnectionAddress, parse_market
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
 from flexmeasures.services.checks import Checks, FieldErrors
-from flexmeasures.services.flex_models import check_flex_model
+from flexmeasures.services.flex_models import check_flex_model, check_references
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role, is_admin
 
@@ -115,8 +115,13 @@ class NewMarket:
     knowledge_horizon: tuple[str, dict[str, Any]] = (ExAnte.name, {})
 
 
-def create_asset(session: Session, new: NewAsset) -> Asset:
+def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> Asset:
     """Make an asset and its power sensor.
+
+    Args:
+        session: Within its transaction; the caller commits.
+        new: What it is.
+        actor: Who makes it; None: an operator.
 
     Raises:
         FieldErrors: If fields are wrong; names all of them.
@@ -137,6 +142,7 @@ def create_asset(session: Session, new: NewAsset) -> Asset:
     asset_type = store.find_asset_type(session, new.asset_type_name)
     if new.flex_model is not None:
         check_flex_model(checks, asset_type, new.flex_model, name)
+        check_references(session, checks, (asset_type, new.flex_model), (new.owner_id, name), actor)
     checks.that(
         "name" in checks.errors or not store.asset_name_is_taken(session, name),
         "name",

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.flexibility import agreed_powers
-from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.schedules import latest_schedules, load_flexible_assets
 from flexmeasures.data.tables import Asset, Market, ScheduleRecord
 from flexmeasures.domain.beliefs import mean_per_bin
@@ -40,9 +40,10 @@ from flexmeasures.domain.flexibility import (
 )
 from flexmeasures.domain.scheduling import PlanOptions, Site, SitePlan
 from flexmeasures.domain.scheduling.rolling import AgreedPower, EarlierPlan, power_on_grid
-from flexmeasures.domain.time import event_grid, format_duration, format_instant, next_event_start
+from flexmeasures.domain.time import Instants, event_grid, format_duration, format_instant, next_event_start
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.plan_inputs import PlanInput, Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
 from flexmeasures.services.reschedule import flexible_asset_ids
 
 __all__ = ["Enquiry", "MarketTerms", "Portfolio", "Progress", "make_order_books", "open_portfolio"]
@@ -243,7 +244,7 @@ def open_portfolio(
     SlotEnquiry(0, volume_mwh=enquiry.volume_mwh)  # refuses what is no volume
     assets = _find_assets(session, enquiry)
     grid = _make_grid(enquiry, now, [asset.sensor.event_resolution for asset in assets])
-    prices, currency = _market_prices(session, enquiry.terms, grid)
+    prices, currency = _market_prices(session, enquiry, grid, planning.trusted_roles)
     ids = [asset.id for asset in assets]
     agreed = agreed_powers(session, ids, grid.origin, grid.start_of(grid.slots))
     horizon = grid.slots * grid.slot
@@ -325,8 +326,14 @@ def _make_grid(enquiry: Enquiry, now: datetime, resolutions: Sequence[timedelta]
     return Grid(origin, slot, slots, range((start - origin) // slot, (end - origin) // slot))
 
 
-def _market_prices(session: Session, terms: MarketTerms, grid: Grid) -> tuple[MarketPrices, str]:
-    """What the market pays in each slot, and in which currency ("": in that of the assets)."""
+def _market_prices(
+    session: Session, enquiry: Enquiry, grid: Grid, trusted: TrustedRoles
+) -> tuple[MarketPrices, str]:
+    """What the market pays in each slot, and in which currency ("": in that of the assets).
+
+    As in schedules, only prices of those count whom the market trusts, or of the owner whose assets are asked.
+    """
+    terms = enquiry.terms
     ids = {one for one in (terms.up_market_id, terms.down_market_id) if one is not None}
     markets = {number: session.get(Market, number) for number in ids}
     units = set()
@@ -338,7 +345,8 @@ def _market_prices(session: Session, terms: MarketTerms, grid: Grid) -> tuple[Ma
     if len(currencies) > 1:
         raise IncompatibleUnits(f"The markets pay in {' and '.join(currencies)}: take two with one currency.")
     window = PortfolioWindow(grid.origin, grid.start_of(grid.slots), scheduled=False)
-    beliefs = read_latest_by_sensor(session, sorted(ids), window) if ids else {}
+    sensors = [market.sensor for market in markets.values() if market is not None]
+    known = read_public_beliefs(session, sensors, window, trusted)
     series = []
     for market_id, price in (
         (terms.up_market_id, terms.up_price),
@@ -348,14 +356,14 @@ def _market_prices(session: Session, terms: MarketTerms, grid: Grid) -> tuple[Ma
         if market is None:
             series.append(np.full(grid.slots, price))
         else:
-            series.append(_prices_on_grid(market, beliefs.get(market.id), grid))
+            sources = known.sources_for(market.id, enquiry.owner_id)
+            series.append(_prices_on_grid(market, known.latest(market.id, sources), grid))
     return MarketPrices(*series), currencies[0] if currencies else ""
 
 
-def _prices_on_grid(market: Market, known: tuple[Any, Values] | None, grid: Grid) -> Values:
-    starts, values = known or (np.empty(0, "datetime64[us]"), np.empty(0))
+def _prices_on_grid(market: Market, known: tuple[Instants, Values], grid: Grid) -> Values:
     edges = event_grid(grid.origin, grid.slot, grid.slots + 1)
-    prices, covered = mean_per_bin(starts, values, market.sensor.event_resolution, edges)
+    prices, covered = mean_per_bin(*known, market.sensor.event_resolution, edges)
     missing = [slot for slot in grid.asked if covered[slot] < 1]
     if missing:
         raise UnknownPrices(

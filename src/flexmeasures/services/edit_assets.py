@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
-from flexmeasures.data.tables import Asset
+from flexmeasures.data.tables import Asset, User
 from flexmeasures.services.assets import (
     NewAsset,
     check_asset_fields,
@@ -21,7 +21,7 @@ from flexmeasures.services.assets import (
     clean_asset_name,
 )
 from flexmeasures.services.checks import Checks
-from flexmeasures.services.flex_models import check_flex_model
+from flexmeasures.services.flex_models import check_flex_model, check_references
 
 __all__ = ["UNCHANGED", "AssetChanges", "Unchanged", "delete_asset", "edit_asset"]
 
@@ -66,8 +66,14 @@ class AssetChanges:
         return {name: value for name, value in vars(self).items() if value is not UNCHANGED}
 
 
-def edit_asset(session: Session, asset: Asset, changes: AssetChanges) -> None:
+def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: User | None = None) -> None:
     """Change an asset.
+
+    Args:
+        session: Within its transaction; the caller commits.
+        asset: The asset.
+        changes: What is to become of it.
+        actor: Who changes it; None: an operator.
 
     Raises:
         FieldErrors: If changed fields are wrong, also beside those that stay as they are; names all of them.
@@ -84,9 +90,11 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges) -> None:
     check_asset_relations(
         session, checks, changed.get("owner_id"), changed.get("asset_type_name"), changed.get("market_id")
     )
-    if outcome.flex_model is not None and {"flex_model", "asset_type_name"} & changed.keys():
+    if outcome.flex_model is not None and {"flex_model", "asset_type_name", "owner_id"} & changed.keys():
         asset_type = store.find_asset_type(session, outcome.asset_type_name)
         check_flex_model(checks, asset_type, outcome.flex_model, outcome.name)
+        whose = (outcome.owner_id, outcome.name)
+        check_references(session, checks, (asset_type, outcome.flex_model), whose, actor)
     if outcome.name != asset.name:
         checks.that(
             not store.asset_name_is_taken(session, outcome.name),

@@ -11,18 +11,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
-from flexmeasures.data.tables import Asset, AssetType
+from flexmeasures.data.stores.sensors import find_sensors
+from flexmeasures.data.stores.users import user_ids_with_role
+from flexmeasures.data.tables import Asset, AssetType, User
 from flexmeasures.domain.errors import BadFlexModel, NotFound
 from flexmeasures.domain.scheduling.flex_model import (
     DOCUMENTED_FLEX_MODELS,
     merge_flex_models,
     read_flex_model,
 )
+from flexmeasures.domain.scheduling.references import NamedSensor, may_read, sensor_references
 from flexmeasures.services.checks import Checks
+from flexmeasures.services.plan_inputs import unreadable
 
 __all__ = [
     "NewAssetType",
     "check_flex_model",
+    "check_references",
     "create_asset_type",
     "set_flex_model_of_asset",
     "set_flex_model_of_type",
@@ -128,6 +133,42 @@ def check_flex_model(
         checks.that(False, "flex_model", str(error))
 
 
+def check_references(
+    session: Session,
+    checks: Checks,
+    fields: tuple[AssetType | None, FlexModelFields | None],
+    whose: tuple[int, str],
+    actor: User | None = None,
+) -> None:
+    """Check that plans of an asset may read the sensors which its flex model names, and that the actor may as well.
+
+    Args:
+        session: For looking up sensors and roles.
+        checks: Notes what is wrong.
+        fields: The asset's type and its own fields.
+        whose: The asset's owner and its name.
+        actor: Who writes them; None: an operator, whose references to what does not exist yet are told when used.
+    """
+    asset_type, own = fields
+    of_type = None
+    if asset_type is not None:
+        of_type = asset_type.flex_model or DOCUMENTED_FLEX_MODELS.get(asset_type.name)
+    merged = merge_flex_models(of_type, own)
+    if merged is None or "flex_model" in checks.errors:
+        return
+    references = sensor_references(read_flex_model(merged, whose[1]))
+    found = find_sensors(session, [one.sensor_id for one in references])
+    admins = user_ids_with_role(session, ["admin"]).get("admin", []) if references else []
+    for one in references:
+        _, owner_id, is_market = found.get(one.sensor_id, (None, None, False))
+        thing = NamedSensor(owner_id, is_market) if one.sensor_id in found else None
+        readers = [whose[0]] if actor is None else [whose[0], actor.id]
+        allowed = all(may_read(one, thing, reader, admins) for reader in readers)
+        checks.that(
+            allowed or (actor is None and thing is None), "flex_model", str(unreadable(one, whose[1]))
+        )
+
+
 def set_flex_model_of_asset(session: Session, own: FlexModelFields | None, asset_id: int) -> Asset:
     """Set what differs in the flex model of an asset from that of its type; None: nothing.
 
@@ -140,6 +181,7 @@ def set_flex_model_of_asset(session: Session, own: FlexModelFields | None, asset
         raise NotFound(f"There is no asset with id {asset_id}.")
     checks = Checks()
     check_flex_model(checks, asset.asset_type, own, asset.name)
+    check_references(session, checks, (asset.asset_type, own), (asset.owner_id, asset.name))
     checks.done()
     asset.flex_model = None if own is None else dict(own)
     session.flush()

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import SensorBeliefs, Window, insert_beliefs, read_latest
 from flexmeasures.data.stores.forecast_orders import Measured, add_orders
+from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Sensor
+from flexmeasures.data.tables import Asset, Sensor
 from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.forecasting import NAIVE, horizons_for, naive_forecast
-from flexmeasures.domain.time import event_grid
+from flexmeasures.domain.time import Instants, event_grid
+from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
 
 __all__ = ["ForecastOrder", "make_forecasts", "order_forecasts"]
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
 
 LOOK_BACK = timedelta(days=30)
 """How far back measurements are read."""
@@ -66,12 +71,15 @@ def order_forecasts(
         add_orders(session, orders)
 
 
-def make_forecasts(session: Session, order: ForecastOrder) -> int:
+def make_forecasts(session: Session, order: ForecastOrder, trusted: TrustedRoles | None = None) -> int:
     """Forecast the events of an order from what was measured before, and store the forecasts.
+
+    Of a public sensor only what those measured counts whom it trusts: its forecasts are for everybody.
 
     Args:
         session: Within its transaction; the caller commits.
         order: What to forecast.
+        trusted: Whose measurements count, by the sensor.
 
     Returns:
         How many events were forecast; those that can be known at the time of their forecast are left out.
@@ -85,10 +93,7 @@ def make_forecasts(session: Session, order: ForecastOrder) -> int:
     if sensor is None:
         raise NotFound(f"There is no sensor with id {order.sensor_id} any more.")
     resolution = sensor.event_resolution
-    window = Window(
-        sensor.id, resolution, order.start - order.horizon - LOOK_BACK, order.end, max_horizon=timedelta(0)
-    )
-    measured = read_latest(session, window)
+    measured = _measured(session, sensor, order, trusted or {})
     starts = event_grid(order.start, resolution, (order.end - order.start) // resolution)
     times = belief_times(starts, resolution, None, order.horizon)
     horizons = belief_horizons(sensor.knowledge_rule, starts, resolution, times)
@@ -103,3 +108,16 @@ def make_forecasts(session: Session, order: ForecastOrder) -> int:
     # The same forecast is made anew when a measurement on which it rests was corrected.
     insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)], overwrite=True)
     return len(starts)
+
+
+def _measured(
+    session: Session, sensor: Sensor, order: ForecastOrder, trusted: TrustedRoles
+) -> tuple[Instants, Values]:
+    """Read what was measured before the events of an order: starts and values, (n,) each."""
+    start, measured = order.start - order.horizon - LOOK_BACK, timedelta(0)
+    if session.get(Asset, sensor.id) is not None:
+        window = Window(sensor.id, sensor.event_resolution, start, order.end, max_horizon=measured)
+        return read_latest(session, window)
+    among = PortfolioWindow(start, order.end, scheduled=False, max_horizon=measured)
+    known = read_public_beliefs(session, [sensor], among, trusted)
+    return known.latest(sensor.id, known.sources_for(sensor.id, reader_id=None))

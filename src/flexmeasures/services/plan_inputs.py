@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
 from flexmeasures.data.stores.schedules import latest_schedules
-from flexmeasures.data.tables import Asset, ScheduleRecord, Sensor
+from flexmeasures.data.stores.sensors import find_sensors
+from flexmeasures.data.stores.users import user_ids_with_role
+from flexmeasures.data.tables import Asset, ScheduleRecord
 from flexmeasures.domain.beliefs import mean_per_bin
 from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
 from flexmeasures.domain.scheduling import Commitment, Objective, PlanOptions, Tariff
@@ -27,11 +28,18 @@ from flexmeasures.domain.scheduling.flex_model import (
     merge_flex_models,
     read_flex_model,
 )
+from flexmeasures.domain.scheduling.references import (
+    NamedSensor,
+    SensorReference,
+    may_read,
+    sensor_references,
+)
 from flexmeasures.domain.scheduling.rolling import AgreedPower, EarlierPlan, carry_soc, power_on_grid
 from flexmeasures.domain.time import Instants, event_grid, format_instant, parse_instant
 from flexmeasures.domain.units import conversion_factor
+from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
-__all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs"]
+__all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs", "unreadable"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -46,11 +54,13 @@ class Planning:
         options: For the optimisation.
         replanning_price: What must be gained by a change of the previous plan [currency/MWh].
         kept: How many records of schedules an asset keeps.
+        trusted_roles: Whose prices count, by the market.
     """
 
     options: PlanOptions = field(default_factory=PlanOptions)
     replanning_price: float = 0.0
     kept: int = 50
+    trusted_roles: TrustedRoles = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,16 @@ def flex_model_of(asset: Asset) -> FlexModel | None:
     return None if fields is None else read_flex_model(fields, asset.name)
 
 
+def unreadable(reference: SensorReference, name: str) -> BadFlexModel:
+    """Word the refusal of a sensor that an asset's plans may not read."""
+    kind = "market" if reference.is_market else "sensor"
+    return BadFlexModel(
+        f"The {reference.meaning} of {name} is sensor {reference.sensor_id}, but there is no such {kind}, or it "
+        f"belongs to somebody else: name a public {kind}{'' if reference.is_market else ' or one of its owner'} as "
+        f"{reference.field}."
+    )
+
+
 def read_plan_inputs(
     session: Session, wishes: Sequence[PlanWish], planning: Planning
 ) -> list[PlanInput | FlexError]:
@@ -136,7 +156,10 @@ def read_plan_inputs(
         For each wish, in their order, either its input or why it cannot be scheduled.
     """
     models: list[FlexModel | FlexError] = [_attempt(_model_of, wish) for wish in wishes]
-    known = _Known(session, wishes, [m for m in models if not isinstance(m, FlexError)])
+    read = [
+        (wish, model) for wish, model in zip(wishes, models, strict=True) if not isinstance(model, FlexError)
+    ]
+    known = _Known(session, read, planning.trusted_roles)
     return [
         model if isinstance(model, FlexError) else _attempt(known.input_for, wish, model, planning)
         for wish, model in zip(wishes, models, strict=True)
@@ -164,42 +187,48 @@ def _model_of(wish: PlanWish) -> FlexModel:
 class _Known:
     """What the database knows about some assets, and series from it on the grids of their slots."""
 
-    def __init__(self, session: Session, wishes: Sequence[PlanWish], models: Sequence[FlexModel]) -> None:
-        assets = [wish.asset for wish in wishes]
-        ids = [asset.id for asset in assets]
-        series = {asset.market_id for asset in assets}
-        for model in models:
-            series |= {model.export_market_id, model.co2_sensor_id, getattr(model, "usage_sensor_id", None)}
-        self.sensors = {
-            sensor.id: sensor
-            for sensor in session.scalars(select(Sensor).where(Sensor.id.in_(series - {None})))
-        }
-        start, end = (min(w.start for w in wishes), max(w.end for w in wishes)) if wishes else (None, None)
-        self.beliefs: dict[int, tuple[Instants, Values]] = {}
+    def __init__(
+        self, session: Session, wanted: Sequence[tuple[PlanWish, FlexModel]], trusted: TrustedRoles
+    ) -> None:
+        ids = [wish.asset.id for wish, _ in wanted]
+        named = {ref.sensor_id for _, model in wanted for ref in sensor_references(model)}
+        found = find_sensors(session, named | {wish.asset.market_id or 0 for wish, _ in wanted})
+        self.sensors = {number: sensor for number, (sensor, _, _) in found.items()}
+        self.named = {number: NamedSensor(owner, market) for number, (_, owner, market) in found.items()}
+        self.admins: frozenset[int] = frozenset()
+        if any(one.owner_id is not None for one in self.named.values()):
+            self.admins = frozenset(user_ids_with_role(session, ["admin"]).get("admin", ()))
+        self.public = PublicBeliefs()
+        self.measured: dict[int, tuple[Instants, Values]] = {}
         self.forecasts: dict[int, tuple[Instants, Values]] = {}
         self.executed: dict[int, tuple[Instants, Values]] = {}
         self.latest: dict[int, ScheduleRecord] = {}
-        if start is not None and end is not None:
+        if wanted:
+            start, end = min(wish.start for wish, _ in wanted), max(wish.end for wish, _ in wanted)
             window = PortfolioWindow(start, end, scheduled=False)
-            self.beliefs = read_latest_by_sensor(session, list(self.sensors), window)
+            of_assets = [number for number, one in self.named.items() if one.owner_id is not None]
+            public = [self.sensors[number] for number in self.named.keys() - set(of_assets)]
+            self.public = read_public_beliefs(session, public, window, trusted)
+            self.measured = read_latest_by_sensor(session, of_assets, window) if of_assets else {}
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
             self.forecasts = read_latest_by_sensor(session, ids, ahead)
             self.latest = latest_schedules(session, ids)
-            if any(isinstance(model, ShiftableLoadModel) for model in models):
+            if any(isinstance(model, ShiftableLoadModel) for _, model in wanted):
                 past = PortfolioWindow(start - DAY, end, scheduled=True)
                 self.executed = read_latest_by_sensor(session, ids, past)
-        self._binned: dict[tuple[int, datetime, timedelta, int], tuple[Values, Values]] = {}
+        self._binned: dict[Any, tuple[Values, Values]] = {}
 
     def input_for(self, wish: PlanWish, model: FlexModel, planning: Planning) -> PlanInput:
         """Put together what is known about an asset.
 
         Raises:
             UnknownPrices: If it has no market, or no price is known for any part of the window.
-            BadFlexModel: If its limits contradict each other, or what it points at does not exist.
+            BadFlexModel: If its limits contradict each other, or it names a sensor that its owner may not read.
             BadValues: If its state of charge is needed and not known.
             NotEnoughData: If its forecast is needed and not known.
         """
         asset, resolution = wish.asset, wish.resolution
+        self._check_references(wish, model)
         tariff, notes = self._tariff(wish, model)
         forecast = self._forecast(wish, np.size(tariff.import_price))
         if isinstance(model, CurtailableModel):
@@ -234,7 +263,7 @@ class _Known:
             objective=Objective.CO2 if model.objective == "co2" else planning.options.objective,
             prefer_charging_sooner=planning.options.prefer_charging_sooner if sooner is None else sooner,
         )
-        currency = self._sensor(asset.market_id or 0, "market", wish).unit.partition("/")[0]
+        currency = self.sensors[asset.market_id or 0].unit.partition("/")[0]
         return PlanInput(
             asset.id,
             asset.asset_type_name,
@@ -256,20 +285,27 @@ class _Known:
         return {at: soc for at, soc in wanted.items() if at > wish.start}
 
     def _on_grid(self, sensor_id: int, wish: PlanWish) -> tuple[Values, Values]:
-        """Values of a sensor on the slots of a wish, and how much of each slot they cover; worked out once a grid."""
-        key = (sensor_id, wish.start, wish.resolution, wish.slots)
+        """Values of a sensor on the slots of a wish, and how much of each slot they cover; worked out once a grid.
+
+        Of a public sensor only what those say counts whom the sensor or the owner of the asset trusts.
+        """
+        is_public = self.named[sensor_id].owner_id is None
+        sources = self.public.sources_for(sensor_id, wish.asset.owner_id) if is_public else None
+        key = (sensor_id, sources, wish.start, wish.resolution, wish.slots)
         if key not in self._binned:
-            starts, values = self.beliefs.get(sensor_id, (np.empty(0, "datetime64[us]"), np.empty(0)))
+            if sources is None:
+                known = self.measured.get(sensor_id, (np.empty(0, "datetime64[us]"), np.empty(0)))
+            else:
+                known = self.public.latest(sensor_id, sources)
             edges = event_grid(wish.start, wish.resolution, wish.slots + 1)
-            self._binned[key] = mean_per_bin(starts, values, self.sensors[sensor_id].event_resolution, edges)
+            self._binned[key] = mean_per_bin(*known, self.sensors[sensor_id].event_resolution, edges)
         return self._binned[key]
 
-    def _sensor(self, sensor_id: int, what: str, wish: PlanWish) -> Sensor:
-        if sensor_id not in self.sensors:
-            raise BadFlexModel(
-                f"The {what} of {wish.asset.name} is sensor {sensor_id}, which does not exist: name another one."
-            )
-        return self.sensors[sensor_id]
+    def _check_references(self, wish: PlanWish, model: FlexModel) -> None:
+        """Refuse to read what the owner of the asset may not read; not to be told from what does not exist."""
+        for ref in sensor_references(model):
+            if not may_read(ref, self.named.get(ref.sensor_id), wish.asset.owner_id, self.admins):
+                raise unreadable(ref, wish.asset.name)
 
     def _tariff(self, wish: PlanWish, model: FlexModel) -> tuple[Tariff, list[str]]:
         """Prices exactly on the grid of the schedule, as far as they are known, and what to say about them."""
@@ -281,14 +317,13 @@ class _Known:
         bought, notes = self._prices(asset.market_id, wish)
         sold = None
         if model.export_market_id is not None:
-            self._sensor(model.export_market_id, "export market", wish)
             sold, noted = self._prices(model.export_market_id, wish)
             bought, sold = bought[: sold.size], sold[: bought.size]
             notes += [note for note in noted if note not in notes]
         tariff = Tariff(bought, sold, co2_price=model.co2_price)
         if model.co2_sensor_id is None:
             return tariff, notes
-        sensor = self._sensor(model.co2_sensor_id, "CO₂ intensity", wish)
+        sensor = self.sensors[model.co2_sensor_id]
         values, covered = (one[: bought.size] for one in self._on_grid(sensor.id, wish))
         known = np.flatnonzero(covered >= 1)
         if not known.size:
@@ -338,7 +373,7 @@ class _Known:
     def _usage(self, wish: PlanWish, model: FlexModel, slots: int, notes: list[str]) -> Values | None:
         if not isinstance(model, HeatBufferModel) or model.usage_sensor_id is None:
             return None
-        sensor = self._sensor(model.usage_sensor_id, "usage", wish)
+        sensor = self.sensors[model.usage_sensor_id]
         values, covered = (one[:slots] for one in self._on_grid(sensor.id, wish))
         known = np.flatnonzero(covered >= 1)
         if not known.size:

@@ -111,7 +111,11 @@ def _is_flexible(asset: Asset) -> bool:
 
 
 def request_schedule(
-    session: Session, asset: Asset, request: ScheduleRequest, enqueue: Callable[[ScheduleRequest], None]
+    session: Session,
+    asset: Asset,
+    request: ScheduleRequest,
+    enqueue: Callable[[ScheduleRequest], None],
+    latest: datetime | None = None,
 ) -> None:
     """Store a device's state of charge and order its schedule.
 
@@ -123,6 +127,8 @@ def request_schedule(
         asset: From `find_device`.
         request: The event.
         enqueue: Places the order.
+        latest: A known state of charge of a later time than this does not make the event outdated: it was a mistake,
+            which must not block the device until then.
 
     Raises:
         InvalidTime: If the event is older than the device's state, or a target lies outside the planning window.
@@ -133,7 +139,7 @@ def request_schedule(
         if not math.isfinite(soc) or soc < 0:
             raise BadValues(f"A state of charge of {soc} MWh is impossible. Send a number from 0 up.")
     if request.in_order:
-        _check_order(asset, request)
+        _check_order(asset, request, latest)
     end = request.at + request.horizon
     for target in request.targets:
         if not request.at < target.at <= end:
@@ -148,8 +154,10 @@ def request_schedule(
     enqueue(request)
 
 
-def _check_order(asset: Asset, request: ScheduleRequest) -> None:
+def _check_order(asset: Asset, request: ScheduleRequest, latest: datetime | None) -> None:
     known = asset.soc_datetime
+    if known is not None and latest is not None and known > latest:
+        known = None
     if known is not None and (request.at < known or (request.strictly_later and request.at == known)):
         raise InvalidTime(
             f"The date and time {format_instant(request.at)} do not lie after the latest known state of charge, "

@@ -171,11 +171,11 @@ def get_assets(session: Session) -> Response:
 @in_transaction
 def post_asset(session: Session) -> Response:
     """Make an asset; for admins."""
-    sender("admin")
+    user = sender("admin")
     form = fill_in(AssetForm, read_json(request), "json", FIELD_ALIASES)
     fields = form.model_dump()
     fields["event_resolution"] = timedelta(minutes=form.event_resolution)
-    asset = create_asset(session, NewAsset(**fields))
+    asset = create_asset(session, NewAsset(**fields), user)
     return json_response({**describe_asset(asset), "status": 201}, 201)
 
 
@@ -198,12 +198,13 @@ def get_asset(session: Session, asset_id: str) -> Response:
 @in_transaction
 def patch_asset(session: Session, asset_id: str) -> Response:
     """Change an asset of one's own; for admins any."""
-    asset = find_visible_asset(session, sender(), read_id(asset_id, "asset"), for_change=True)
+    user = sender()
+    asset = find_visible_asset(session, user, read_id(asset_id, "asset"), for_change=True)
     form = fill_in(AssetPatch, read_json(request), "json", FIELD_ALIASES)
     fields = {name: getattr(form, name) for name in form.model_fields_set - {"id"}}
     if form.event_resolution is not None:
         fields["event_resolution"] = timedelta(minutes=form.event_resolution)
-    edit_asset(session, asset, AssetChanges(**fields))
+    edit_asset(session, asset, AssetChanges(**fields), user)
     return json_response({**describe_asset(asset), "status": 200})
 
 

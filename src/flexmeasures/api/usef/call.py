@@ -30,12 +30,10 @@ __all__ = [
     "ex_post_recording",
     "period_end",
     "recording",
+    "refuse_the_future",
     "require_after_the_fact",
     "word_groups",
 ]
-
-CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How far the clock of a meter may be ahead of ours."""
 
 EX_POST = timedelta(0)
 
@@ -68,6 +66,12 @@ class Call:
     def plays(self) -> bool:
         """Whether the platform simulates."""
         return self.config["FLEXMEASURES_MODE"].strip() == "play"
+
+    @property
+    def clock_limit(self) -> datetime:
+        """The latest instant that can be now by the clock of a sender."""
+        tolerance: timedelta = self.config["FLEXMEASURES_CLOCK_TOLERANCE"]
+        return self.now + tolerance
 
     @property
     def authority(self) -> NamingAuthority:
@@ -124,6 +128,7 @@ def recording(call: Call, message: Any, infer_horizon: bool = True) -> Recording
         length = EX_POST
     elif not horizon.repeated and not version.rolling_horizons:
         recorded_by, length = _before(end, horizon.length), None
+    refuse_the_future(call, message.prior if version.takes_prior else None, end, horizon)
     return Recording(
         message.start,
         end,
@@ -133,6 +138,32 @@ def recording(call: Call, message: Any, infer_horizon: bool = True) -> Recording
         overwrite=call.plays,
         limit=call.config["FLEXMEASURES_MAX_VALUES_PER_REQUEST"],
     )
+
+
+def refuse_the_future(
+    call: Call, prior: datetime | None, end: datetime | None = None, horizon: BeliefHorizon | None = None
+) -> None:
+    """Make sure that nothing claims to be recorded later than now: it would count as the newest belief until then.
+
+    Version 1 has no "prior", and dates what is posted without it at the end of its events, which may lie ahead: what
+    claims to be recorded after these is refused. Simulations have clocks of their own.
+
+    Raises:
+        Refusal: If it does.
+    """
+    if call.plays:
+        return
+    if prior is not None and prior > call.clock_limit:
+        raise statuses.INVALID_HORIZON(
+            f"'prior' is {format_instant(prior)}, which is in the future. Say when the data were recorded."
+        )
+    if prior is None and end is not None and horizon is not None and horizon.length < EX_POST:
+        recorded = call.now if call.version.takes_prior else _before(end, horizon.length)
+        if recorded > call.clock_limit:
+            raise statuses.INVALID_HORIZON(
+                f"'horizon' is {format_duration(horizon.length)}, so the data would be recorded at "
+                f"{format_instant(recorded)}, which is in the future."
+            )
 
 
 def _before(end: datetime, horizon: timedelta) -> datetime:
@@ -172,7 +203,7 @@ def ex_post_recording(call: Call, message: Any) -> Recording:
     inferred = recording(call, message)
     if not call.version.takes_prior or message.prior is not None:
         return inferred
-    if end > call.now + CLOCK_TOLERANCE and not call.plays:
+    if end > call.clock_limit and not call.plays:
         raise statuses.INVALID_HORIZON(
             f"Meter data are about what has happened, but these end at {format_instant(end)}. Post a prognosis instead."
         )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from flexmeasures.api.usef import messages, statuses
-from flexmeasures.api.usef.call import Body, Call, word_groups
+from flexmeasures.api.usef.call import Body, Call, refuse_the_future, word_groups
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.addresses import EventAddress
-from flexmeasures.domain.scheduling import PlanOptions
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor
-from flexmeasures.jobs.schedules import describe_failure, enqueue_schedule, find_job
+from flexmeasures.jobs.schedules import describe_failure, enqueue_schedule, find_job, planning_of
 from flexmeasures.services.make_schedule import plan_schedule, read_schedule
-from flexmeasures.services.plan_inputs import Planning
 from flexmeasures.services.request_schedule import (
     SCHEDULED_TYPES,
     ScheduleRequest,
@@ -44,6 +43,7 @@ def post_udi_event(call: Call, raw: Mapping[str, Any]) -> Body:
     targets = message.targets if address.event_type == "soc-with-targets" else ()
     if not targets and address.event_type == "soc-with-targets":
         raise statuses.INCOMPLETE_UDI_EVENT("Add 'targets', a list of values with their datetime.")
+    _check_times(call, message.datetime, message.prior)
     asset = find_device(call.session, call.user, address.asset_id, lock=True, types=_devices_of(call))
     to_mwh = conversion_factor(message.unit, "MWh")
     request = ScheduleRequest(
@@ -63,8 +63,20 @@ def post_udi_event(call: Call, raw: Mapping[str, Any]) -> Body:
         asset,
         request,
         enqueue=lambda order: enqueue_schedule(call.redis, order, ttl) if jobs else None,
+        latest=call.clock_limit + request.horizon,
     )
     return {}
+
+
+def _check_times(call: Call, at: datetime, prior: datetime | None) -> None:
+    """Refuse states of charge that nobody can know yet."""
+    refuse_the_future(call, prior)
+    most: timedelta = call.config["FLEXMEASURES_UDI_EVENT_AHEAD"]
+    if at - call.now > most and not call.plays:
+        raise statuses.INVALID_DATETIME(
+            f"{format_instant(at)} lies more than {format_duration(most)} ahead. Send the state of charge when it is "
+            "known."
+        )
 
 
 def _devices_of(call: Call) -> tuple[str, ...]:
@@ -125,7 +137,8 @@ def _planned_now(
     asked = add_duration(start, duration) - start
     horizon = min(max(SHORTEST_PLAN, asked), call.config["FLEXMEASURES_PLANNING_HORIZON"])
     request = ScheduleRequest(asset.id, address.event_id, start, asset.soc_in_mwh, (), call.now, horizon)
-    planning = Planning(PlanOptions(prefer_charging_sooner=False))
+    planning = planning_of(call.config)
+    planning = replace(planning, options=replace(planning.options, prefer_charging_sooner=False))
     plan = plan_schedule(call.session, asset, request, planning)
     wanted = max(1, asked // plan.resolution)
     return start, plan.power_mw[:wanted], list(plan.notes)

@@ -12,9 +12,10 @@ import psycopg
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.arrays import Int4Array, read_array
+from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import Instants
 
-__all__ = ["PortfolioWindow", "read_latest_by_sensor"]
+__all__ = ["PortfolioWindow", "read_latest_by_sensor", "read_latest_by_source"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -46,7 +47,48 @@ def read_latest_by_sensor(
     Returns:
         Starts of events, UTC, and values, shape ``(n,)`` each, by sensor; only of sensors with any.
     """
-    limits = ""
+    condition, parameters = _where(sensor_ids, window)
+    # Lateral, so that each sensor is one walk along the index of beliefs, from its own first event on.
+    query = (
+        "select array_agg(id), array_agg(event_start), array_agg(event_value) from ("  # noqa: S608 - the texts above
+        "select sensor.id, latest.event_start, latest.event_value from sensor cross join lateral ("
+        f"select distinct on (event_start) event_start, event_value from belief where {condition}"
+        " order by event_start, belief_horizon, source_id) latest"
+        " where sensor.id = any(%(sensor_ids)b)) found"
+    )
+    ids, starts, values = _fetch(session, query, parameters, ("int4", "timestamptz", "float8"))
+    return {int(i): (starts[ids == i], values[ids == i]) for i in np.unique(ids)}
+
+
+def read_latest_by_source(
+    session: Session, sensor_ids: Sequence[int], window: PortfolioWindow
+) -> dict[int, Beliefs]:
+    """Read one belief an event and source of each sensor, the most recent one that the window allows.
+
+    Returns:
+        Beliefs by sensor, by event and source; only of sensors with any.
+    """
+    condition, parameters = _where(sensor_ids, window)
+    columns = "event_start, event_value, belief_horizon, source_id"
+    query = (
+        "select array_agg(id), array_agg(event_start), array_agg(event_value), array_agg(belief_horizon),"  # noqa: S608
+        f" array_agg(source_id) from (select sensor.id, {columns} from sensor cross join lateral ("
+        f"select distinct on (event_start, source_id) {columns} from belief where {condition}"
+        " order by event_start, source_id, belief_horizon) latest"
+        " where sensor.id = any(%(sensor_ids)b)) found"
+    )
+    types = ("int4", "timestamptz", "float8", "interval", "int4")
+    ids, *rest = _fetch(session, query, parameters, types)
+    everything = Beliefs(*rest)
+    return {int(i): everything.take(ids == i) for i in np.unique(ids)}
+
+
+def _where(sensor_ids: Sequence[int], window: PortfolioWindow) -> tuple[str, dict[str, Any]]:
+    """Write the condition of a window for the beliefs of one sensor, and the parameters of the query."""
+    condition = (
+        "sensor_id = sensor.id and event_start > %(start)s - sensor.event_resolution and event_start < %(end)s"
+        " and source_id in (select id from data_source where (type = 'scheduler') = %(scheduled)s)"
+    )
     parameters: dict[str, Any] = {
         "sensor_ids": Int4Array(np.asarray(sensor_ids, dtype=np.int32)),
         "start": window.start,
@@ -54,29 +96,22 @@ def read_latest_by_sensor(
         "scheduled": window.scheduled,
     }
     if window.min_horizon is not None:
-        limits += " and belief_horizon >= %(min_horizon)s"
+        condition += " and belief_horizon >= %(min_horizon)s"
         parameters["min_horizon"] = window.min_horizon
     if window.max_horizon is not None:
-        limits += " and belief_horizon <= %(max_horizon)s"
+        condition += " and belief_horizon <= %(max_horizon)s"
         parameters["max_horizon"] = window.max_horizon
-    # Lateral, so that each sensor is one walk along the index of beliefs, from its own first event on.
-    query = (
-        "select array_agg(id), array_agg(event_start), array_agg(event_value) from ("  # noqa: S608 - the texts above
-        "select sensor.id, latest.event_start, latest.event_value from sensor cross join lateral ("
-        "select distinct on (event_start) event_start, event_value from belief"
-        " where sensor_id = sensor.id and event_start > %(start)s - sensor.event_resolution"
-        " and event_start < %(end)s"
-        " and source_id in (select id from data_source where (type = 'scheduler') = %(scheduled)s)"
-        f"{limits} order by event_start, belief_horizon, source_id) latest"
-        " where sensor.id = any(%(sensor_ids)b)) found"
-    )
+    return condition, parameters
+
+
+def _fetch(
+    session: Session, query: str, parameters: dict[str, Any], types: tuple[str, ...]
+) -> list[np.ndarray[Any, Any]]:
+    """Run a query whose one row holds arrays."""
     session.flush()
     connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
     with connection.cursor(binary=True) as cursor:
         cursor.execute(query, parameters)
         answer = cursor.pgresult
         assert answer is not None  # noqa: S101 - a select has a result
-        ids = read_array("int4", answer.get_value(0, 0))
-        starts = read_array("timestamptz", answer.get_value(0, 1))
-        values = read_array("float8", answer.get_value(0, 2))
-    return {int(i): (starts[ids == i], values[ids == i]) for i in np.unique(ids)}
+        return [read_array(name, answer.get_value(0, n)) for n, name in enumerate(types)]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
 from flexmeasures.data.tables import DataSource, Role, User
+from flexmeasures.domain.beliefs import Speaker
 
 __all__ = [
+    "find_speakers",
     "find_user",
     "find_user_by_uniquifier",
     "get_or_create_role",
@@ -66,6 +68,21 @@ def user_ids_with_role(session: Session, names: Iterable[str]) -> dict[str, list
     for name, user_id in session.execute(_USERS_BY_ROLE, {"names": list(names)}):
         by_role.setdefault(name, []).append(user_id)
     return by_role
+
+
+def find_speakers(session: Session, source_ids: Iterable[int]) -> list[Speaker]:
+    """Tell who is behind sources, with their roles."""
+    query = (
+        select(DataSource.id, DataSource.type, DataSource.user_id, func.array_agg(Role.name))
+        .outerjoin(User, User.id == DataSource.user_id)
+        .outerjoin(User.roles)
+        .where(DataSource.id.in_(list(source_ids)))
+        .group_by(DataSource.id)
+    )
+    return [
+        Speaker(source_id, type_name != "user", user_id, frozenset(filter(None, names)))
+        for source_id, type_name, user_id, names in session.execute(query)
+    ]
 
 
 def source_of_user(session: Session, user: User) -> int:

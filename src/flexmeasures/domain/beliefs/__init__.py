@@ -20,14 +20,17 @@ from flexmeasures.domain.beliefs.timing import (
     belief_times,
     parse_knowledge_rule,
 )
+from flexmeasures.domain.beliefs.trust import TRUSTED_ROLES, Speaker, trusted_source_ids
 
 __all__ = [
+    "TRUSTED_ROLES",
     "AtDate",
     "Beliefs",
     "DaysAgo",
     "ExAnte",
     "ExPost",
     "KnowledgeRule",
+    "Speaker",
     "belief_horizons",
     "belief_times",
     "bin_edges",
@@ -37,4 +40,5 @@ __all__ = [
     "parse_knowledge_rule",
     "repeat_values",
     "select_as_of",
+    "trusted_source_ids",
 ]
