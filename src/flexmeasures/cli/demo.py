@@ -121,10 +121,12 @@ class _Server:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._process.terminate()
-        self._process.wait()
+        status = self._process.wait()
         self._log.close()
+        if kind is None and status != 0:
+            raise click.ClickException(self._complain("The server or its worker crashed."))
 
     def wait_for(self, client: Client) -> None:
         """Wait until the server answers.
@@ -135,11 +137,12 @@ class _Server:
         deadline = time.monotonic() + START_PATIENCE
         while not client.is_answering():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                tail = Path(self._log.name).read_text(errors="replace")[-2000:]
-                raise click.ClickException(
-                    f"The server did not start. Its log, {self._log.name}, ends with:\n{tail}"
-                )
+                raise click.ClickException(self._complain("The server did not start."))
             time.sleep(0.05)
+
+    def _complain(self, what: str) -> str:
+        tail = Path(self._log.name).read_text(errors="replace")[-2000:]
+        return f"{what} Its log, {self._log.name}, ends with:\n{tail}"
 
     def wait(self) -> None:
         """Wait until the server ends, or Ctrl-C is pressed."""

@@ -15,7 +15,7 @@ from flask.cli import ScriptInfo, pass_script_info
 
 from flexmeasures.domain.errors import Conflict
 from flexmeasures.jobs.queues import QUEUE_NAMES, JobQueue, get_queue
-from flexmeasures.jobs.workers import make_worker
+from flexmeasures.jobs.workers import WorkerCrashed, make_worker
 
 __all__ = ["clear_queue", "jobs", "run_worker"]
 
@@ -46,7 +46,7 @@ _queue_help = f"Name of a queue, or several names separated by |. There are: {',
 def run_worker(info: ScriptInfo, queue: str, name: str | None) -> None:
     """Start a worker which runs the jobs of one or more queues until it is stopped.
 
-    SIGTERM or Ctrl-C lets it finish its current job first.
+    SIGTERM or Ctrl-C lets it finish its current job first. A worker that crashes ends with a non-zero status.
     """
     if not hasattr(os, "fork"):
         raise click.ClickException("A worker needs a system which can fork processes: Linux or macOS.")
@@ -58,12 +58,10 @@ def run_worker(info: ScriptInfo, queue: str, name: str | None) -> None:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     logging.getLogger("rq.worker").setLevel(logging.WARNING)
     worker = make_worker(app, queue_names, name or f"worker-{uuid4().hex[:12]}")
-    click.echo(
-        f'Worker "{worker.name}" runs the jobs of {_count(worker.queues)}: {", ".join(worker.queue_names())}.'
-    )
+    click.echo(f'Worker "{worker.name}" runs the jobs of {_count(worker.queues)}: {", ".join(queue_names)}.')
     try:
-        worker.work(logging_level="WARNING")
-    except Conflict as error:
+        worker.work()
+    except (Conflict, WorkerCrashed) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -29,6 +29,12 @@ WARM_PATIENCE = 20.0  # how long the worker may finish its job [s]
 COLD_PATIENCE = 5.0  # how long it may take to drop it [s]
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # between two attempts to start a worker [s]
 
+# A worker that ended so was ended by somebody, or for want of memory; any other end is a bug of ours.
+_FROM_OUTSIDE = {
+    0,
+    *(-int(getattr(signal, name)) for name in ("SIGKILL", "SIGTERM") if hasattr(signal, name)),
+}
+
 # Schedules first: somebody waits for them.
 _QUEUES = "|".join(sorted(QUEUE_NAMES, reverse=True))
 
@@ -38,12 +44,16 @@ class WorkerProcess:
 
     It has its own session, so that Ctrl-C reaches us alone and we end it in order. If we are killed, it
     notices that its standard input has ended, and ends too.
+
+    Attributes:
+        crashes: How often it ended by itself, with a status that says so.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self.crashes = 0
 
     def start(self) -> None:
         """Start the worker, and watch over it from now on."""
@@ -90,9 +100,14 @@ class WorkerProcess:
             status = self._process.wait() if self._process else 0
             if self._stopping.is_set():
                 return
+            crashed = status not in _FROM_OUTSIDE
+            self.crashes += crashed
             lived_long = time.monotonic() - began > LONGEST_PAUSE
             pause = SHORTEST_PAUSE if lived_long else min(pause * 2, LONGEST_PAUSE)
-            click.echo(f"The worker ended (status {status}); another one starts in {pause:.0f} s.", err=True)
+            ended = "crashed" if crashed else "ended"
+            click.echo(
+                f"The worker {ended} (status {status}); another one starts in {pause:.0f} s.", err=True
+            )
             if self._stopping.wait(pause):
                 return
             self._spawn()
@@ -116,12 +131,12 @@ def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
     if is_running_from_reloader():
         ctx.invoke(run_command, **options)
         return
+    worker = WorkerProcess()
     with _Interrupts() as interrupts:
         options["port"] = _check_port(options["host"], options["port"])
         app = ctx.ensure_object(ScriptInfo).load_app()
         prepare(app)
         _greet(app, options)
-        worker = WorkerProcess()
         try:
             if not no_worker:
                 with interrupts.held():
@@ -129,6 +144,9 @@ def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
             ctx.invoke(run_command, **options)
         finally:
             worker.stop()
+    if worker.crashes:
+        times = "once" if worker.crashes == 1 else f"{worker.crashes} times"
+        raise click.ClickException(f"The worker crashed {times}; what it wrote before says why.")
 
 
 run = click.Command(
@@ -140,7 +158,8 @@ run = click.Command(
     ],
     short_help="Run FlexMeasures: database, worker and web server.",
     help="Run FlexMeasures: the embedded database and job store (unless others are configured), a worker "
-    "and a web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn.",
+    "and a web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn. A worker that "
+    "crashes is started again; the status at the end is then not zero.",
 )
 
 

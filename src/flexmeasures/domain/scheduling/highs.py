@@ -28,6 +28,17 @@ _TOLERANCE = 1e-9
 _MINIMISE = int(highspy.ObjSense.kMinimize)
 
 
+class _SilentHighs(highspy.Highs):
+    """HiGHS that never writes to standard output, where the answer of a command may be read by a program.
+
+    The constructor enables callbacks, and that logs a banner: the flag must be down before.
+    """
+
+    def enableCallbacks(self) -> None:  # noqa: N802 - the name in highspy
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
 class HighsSolver:
     """Minimises with HiGHS, one thread and a fixed seed.
 
@@ -38,7 +49,7 @@ class HighsSolver:
     def solve(self, model: LinearModel, options: SolverOptions) -> LinearSolution:
         """Minimise the model."""
         integer = model.column_arrays[3]
-        highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the package is untyped
+        highs = _SilentHighs()  # type: ignore[no-untyped-call]  # the package is untyped
         for name, value in _options(options).items():
             highs.setOptionValue(name, value)
         if not integer.any():
