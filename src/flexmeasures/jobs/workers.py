@@ -50,11 +50,12 @@ log = logging.getLogger(__name__)
 
 # A fork has one thread: a lock that another one held would be held in it for ever.
 _not_while_forking = threading.RLock()
-os.register_at_fork(
-    before=_not_while_forking.acquire,
-    after_in_parent=_not_while_forking.release,
-    after_in_child=_not_while_forking.release,
-)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_not_while_forking.acquire,
+        after_in_parent=_not_while_forking.release,
+        after_in_child=_not_while_forking.release,
+    )
 
 
 class WorkerCrashed(FlexError):
