@@ -13,20 +13,19 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flexmeasures import plugins
-from flexmeasures.api import access, problem, rates, rest
+from flexmeasures.api import access, bodies, problem, rates, rest
 from flexmeasures.api.openapi import views as openapi
 from flexmeasures.api.usef import routes
+from flexmeasures.auth import browsers, hosts
 from flexmeasures.auth import setup as auth
 from flexmeasures.data import database
-from flexmeasures.instance import find_instance_path
+from flexmeasures.instance import find_instance_path, make_private_folder, open_private_file
 from flexmeasures.settings import load_settings, provide_secret_key, read_environment
 from flexmeasures.ui import api_docs, pages
 
 __all__ = ["create"]
 
 log = logging.getLogger("flexmeasures")
-
-_LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 def create(
@@ -59,10 +58,12 @@ def create(
     _set_up_logging(app, instance_path)
     for warning in warnings:
         log.warning(warning)
+    app.wsgi_app = browsers.SecureCookies(app.wsgi_app)  # type: ignore[method-assign]
     if values["FLEXMEASURES_TRUSTED_PROXIES"]:
         hops = values["FLEXMEASURES_TRUSTED_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     access.register(app)
+    bodies.register(app)
     database.init_app(app, instance_path, fast=env == "testing")
     auth.init_app(app)
     CORS(
@@ -74,6 +75,8 @@ def create(
         expose_headers=[access.HEADER, "Retry-After"],
     )
     app.before_request(_insist_on_https)
+    browsers.register(app)
+    hosts.register(app)
     rates.register(app)
     rest.register(app)
     routes.register(app)
@@ -92,12 +95,18 @@ def _is_everybody(origins: str | list[str]) -> bool:
 
 def _insist_on_https() -> Response | None:
     """Send plain HTTP on to HTTPS, but for localhost, where there is no certificate and nobody listens in."""
-    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     if request.is_secure or not current_app.config["FLEXMEASURES_FORCE_HTTPS"] or current_app.debug:
         return None
-    if host in _LOCAL_HOSTS:
+    if hosts.host_name(request.host) in hosts.LOCAL_HOSTS:
         return None
     return redirect(request.url.replace("http://", "https://", 1), code=308)  # type: ignore[return-value]
+
+
+class _PrivateFile(RotatingFileHandler):
+    """Log files that nobody but their owner may read: messages may name what is nobody else's business."""
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=open_private_file)
 
 
 def _set_up_logging(app: Flask, instance_path: Path) -> None:
@@ -114,10 +123,8 @@ def _set_up_logging(app: Flask, instance_path: Path) -> None:
     log.addHandler(console)
     folder = instance_path / "logs"
     if instance_path.is_dir():
-        folder.mkdir(exist_ok=True)
-        file = RotatingFileHandler(
-            folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True
-        )
+        make_private_folder(folder)
+        file = _PrivateFile(folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True)
         file.setFormatter(
             logging.Formatter(
                 "%(asctime)s %(levelname)s [%(request_id)s] [%(pathname)s:%(lineno)d]: %(message)s"

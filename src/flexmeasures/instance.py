@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["find_instance_path"]
+__all__ = ["find_instance_path", "make_private_folder", "open_private_file"]
 
 
 def find_instance_path(environ: Mapping[str, str] | None = None) -> Path:
@@ -28,3 +28,14 @@ def find_instance_path(environ: Mapping[str, str] | None = None) -> Path:
         if os.access(prefix, os.W_OK)
         else Path.home() / ".flexmeasures"
     )
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder, with its parents, that nobody but its owner may enter; one that is there keeps its mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def open_private_file(path: str, flags: int) -> int:
+    """Open a file which, if it is new, nobody but its owner may read; pass it to `open` as ``opener``."""
+    return os.open(path, flags, 0o600)

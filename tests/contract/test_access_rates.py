@@ -1,5 +1,7 @@
 """How often one may ask, and how often guess a password."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -74,6 +76,9 @@ def test_trying_many_accounts_is_stopped(app, client, cast, clock):
         ("2001:db8::1", "2001:db8::ffff:2", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
         ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:c000:201", "192.0.2.1", True),
     ],
 )
 def test_a_client_is_an_address_or_a_network(app, client, cast, clock, first, second, same):
@@ -151,7 +156,7 @@ def test_the_count_slides(app, clock):
     connection, rate = redis_connection(app), Rate(10, 60)
     assert [rates.count(connection, rate, "x") for _ in range(10)] == [0] * 10
     # half of this minute is left, and a tenth of the next one until 9 of the 10 count
-    assert rates.count(connection, rate, "x") == rates.wait_for(connection, rate, "x") == 36
+    assert rates.count(connection, rate, "x") == 36
     clock.now += 60
     assert [bool(rates.count(connection, rate, "x")) for _ in range(6)] == [False] * 5 + [True]
 
@@ -205,3 +210,110 @@ def test_only_rates_are_rates(text):
 def test_rates_are_read(text, rate):
     """A rate is a number and a unit of time."""
     assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize("door", ["/api/requestAuthToken", "/login"])
+def test_guesses_at_once_get_no_further(app, cast, door):
+    """Of forty guesses that come all at once no more than ten are looked at, and then the right one is not either."""
+    app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"] = "10 per hour"
+    start, statuses = threading.Barrier(40), []
+
+    def guess(number):
+        browser = app.test_client()
+        start.wait()
+        body = {"email": cast.owner_email, "password": f"wrong {number}"}
+        statuses.append(browser.post(door, json=body).status_code)
+
+    threads = [threading.Thread(target=guess, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    looked_at = [status for status in statuses if status in (400, 401)]
+    assert len(looked_at) <= 10
+    assert statuses.count(429) == 40 - len(looked_at)
+    body = {"email": cast.owner_email, "password": cast.password}
+    for _ in range(10 - len(looked_at)):
+        app.test_client().post(door, json={**body, "password": "wrong"})
+    assert app.test_client().post(door, json=body).status_code == 429
+
+
+def test_processes_share_one_count(app, cast):
+    """What several processes reserve at once is counted as if it were one: the step is inside Redis."""
+    code = (
+        "import sys, redis\nfrom flexmeasures.api.rates import Rate, reserve\n"
+        "connection = redis.Redis.from_url(sys.argv[1])\nsys.stdin.readline()\n"
+        "limits = [(Rate(10, 3600), 'x:y'), (Rate(50, 3600), 'x')]\n"
+        "print(sum(reserve(connection, limits).wait == 0 for _ in range(20)))"
+    )
+    command = [sys.executable, "-c", code, app.extensions["embedded"].services.redis_url]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    outputs = [process.communicate("\n", timeout=60)[0] for process in processes]
+    assert sum(map(int, outputs)) == 10
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "OWNER@SEITA.NL",
+        " owner@seita.nl ",
+        "owner@SEITA.nl",
+        "\uff4fwner@seita.nl",
+        "owner@\uff53eita.nl",
+        "owner@\u017feita.nl",
+    ],
+)
+@pytest.mark.parametrize("door", ["/api/requestAuthToken", "/login"])
+def test_an_account_is_counted_once_however_it_is_written(app, client, cast, clock, door, written):
+    """Whatever way of writing an address leads to an account, all guesses at it count together."""
+    app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"] = "2 per minute"
+    for _ in range(2):
+        client.post(door, json={"email": written, "password": "wrong"})
+    answer = client.post(door, json={"email": cast.owner_email, "password": cast.password})
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    "email", [["owner@seita.nl"], {"0": "owner@seita.nl"}, 7, True, None, [], [["owner@seita.nl"]]], ids=repr
+)
+@pytest.mark.parametrize("door", ["/api/requestAuthToken", "/login"])
+def test_what_is_not_a_text_names_no_account(app, client, cast, clock, door, email):
+    """An address in a list, or of another type, is refused before any password is looked at, the right one included."""
+    app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"] = "2 per minute"
+    for _ in range(4):
+        answer = client.post(door, json={"email": email, "password": cast.password})
+        assert answer.status_code == 400
+        assert "auth_token" not in answer.text
+    assert client.get("/").status_code == 302
+
+
+def test_two_addresses_name_no_account(app, client, cast, clock):
+    """A form with two addresses is refused: what is counted must be what is looked up."""
+    app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"] = "2 per minute"
+    form = {"email": ["x@example.com", cast.owner_email], "password": cast.password}
+    assert client.post("/login", data=form).status_code == 400
+
+
+def test_mails_for_new_passwords_are_limited(app, client, postbox, cast, clock):
+    """Nobody's post box is filled: links for new passwords are limited like attempts to log in, and apart from them."""
+    app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"] = "2 per minute"
+    statuses = [client.post("/reset", data={"email": cast.owner_email}).status_code for _ in range(4)]
+    assert statuses == [200, 200, 429, 429]
+    assert len(postbox.mails) == 2
+    assert (
+        client.post("/login", data={"email": cast.owner_email, "password": cast.password}).status_code == 302
+    )
+
+
+def test_one_who_guesses_locks_out_nobody_elsewhere(app, client, cast, clock):
+    """A stranger who fails everywhere keeps the owner out from no other address, IPv4 written as IPv6 included."""
+    app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"] = "2 per minute"
+    for number in range(12):
+        try_to_log_in(
+            client, cast.owner_email if number < 3 else f"{number}@x.org", address="::ffff:198.51.100.7"
+        )
+    for address in ("::ffff:198.51.100.8", "198.51.100.8", "2001:db8::7"):
+        assert try_to_log_in(client, cast.owner_email, cast.password, address).status_code == 200

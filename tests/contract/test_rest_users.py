@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Iterator
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.users import find_user
@@ -25,31 +20,6 @@ def send(caller: Any, method: str, path: str, **kwargs: Any) -> Any:
 def ids(admin: Any) -> dict[str, int]:
     """Ids of users by name."""
     return {user["username"]: user["id"] for user in send(admin, "GET", "users").json}
-
-
-class Postbox:
-    """Keeps the mails that a local SMTP server is given."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        """Take a mail."""
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
-
-
-@pytest.fixture
-def postbox(app: Any) -> Iterator[Postbox]:
-    """A mail server on this machine, named in the settings."""
-    box = Postbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    app.config["MAIL_SERVER"], app.config["MAIL_PORT"] = "127.0.0.1", port
-    yield box
-    controller.stop()
 
 
 def test_admin_lists_users(admin, owner, cast):

@@ -174,14 +174,6 @@ def test_an_inactive_user_cannot_log_in(client, cast):
     assert other.get("/").status_code == 302
 
 
-def test_logging_out_ends_the_session(client, cast):
-    """After logging out, pages ask for a login again."""
-    log_in(client, cast.owner_email, cast.password)
-    answer = client.get("/logout")
-    assert (answer.status_code, answer.location) == (302, "/")
-    assert client.get("/").status_code == 302
-
-
 def test_sessions_are_kept_from_scripts_and_other_sites(client, cast):
     """The cookie of a session can neither be read by scripts nor sent along by other sites' forms."""
     cookie = log_in(client, cast.owner_email, cast.password).headers["Set-Cookie"]

@@ -20,6 +20,8 @@ import orjson
 from flask import Flask, Response, current_app, g, has_request_context, request
 from sqlalchemy import inspect
 
+from flexmeasures.instance import make_private_folder, open_private_file
+
 __all__ = ["HEADER", "RequestIdFilter", "register"]
 
 HEADER = "X-Request-ID"
@@ -56,6 +58,9 @@ class _AccessFile(WatchedFileHandler):
         except OSError:
             self.handleError(record)
 
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=open_private_file)
+
     def _begin_anew(self) -> None:
         """Put the file aside if it is large, unless another process has just done so."""
         if self.stream is None or self.stream.tell() < LARGEST_FILE:
@@ -78,7 +83,7 @@ def _open_log(destination: str, instance_path: Path) -> logging.Logger | None:
         handler = logging.StreamHandler(sys.stdout)
     elif destination and (instance_path / destination).parent.parent.is_dir():
         path = instance_path / destination
-        path.parent.mkdir(exist_ok=True)
+        make_private_folder(path.parent)
         handler = _AccessFile(path)
     else:
         return None

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
+from flexmeasures.api.bodies import loads
+
 __all__ = ["json_response", "read_body", "read_query"]
 
 
@@ -27,7 +29,7 @@ def read_body(request: Request) -> dict[str, Any]:
         NotJson: If it is none; NaN and Infinity are no JSON.
     """
     try:
-        body = orjson.loads(request.get_data(cache=False))
+        body = loads(request.get_data(cache=False))
     except orjson.JSONDecodeError:
         raise NotJson from None
     if not isinstance(body, dict):

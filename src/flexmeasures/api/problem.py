@@ -19,6 +19,8 @@ from flexmeasures.domain.errors import StoreUnavailable
 
 __all__ = ["answer", "forbidden", "register", "unauthorized"]
 
+_TOO_LARGE = "The limit is the setting MAX_CONTENT_LENGTH. Send it in parts."
+
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,8 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error, Unauthorized):
         return unauthorized()
     if isinstance(error, RequestEntityTooLarge):
-        refusal = statuses.TOO_LARGE("The limit is the setting MAX_CONTENT_LENGTH. Send it in parts.")
+        detail = error.description if error.description != RequestEntityTooLarge.description else _TOO_LARGE
+        refusal = statuses.TOO_LARGE(detail)
         return answer(413, refusal.message, statuses_name=refusal.status.name)
     if isinstance(error, MethodNotAllowed):
         allowed = sorted(error.valid_methods or ())

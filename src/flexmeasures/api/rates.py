@@ -1,6 +1,7 @@
 """How often somebody may ask, and how often guess a password: counted in Redis, for all server processes together.
 
-Counted is over a sliding window: the current period, and of the one before as much as the window still covers.
+Counted is over a sliding window: the current period, and of the one before as much as the window still covers. Looking
+and counting are one step inside Redis, so that of many at once no more are let in than one after the other.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import ipaddress
 import logging
 import math
 import time
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 
 import redis
-from flask import Flask, Response, current_app, request
+from email_validator import EmailNotValidError, validate_email
+from flask import Flask, Response, current_app, g, request
 from flask_login import current_user
 from redis.exceptions import RedisError
 
@@ -23,9 +28,10 @@ from flexmeasures.api import problem
 from flexmeasures.api.http import json_response
 from flexmeasures.api.usef.statuses import TOO_MANY_REQUESTS
 from flexmeasures.data.database import redis_connection
+from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.setting_types import RATE
 
-__all__ = ["Rate", "count", "register", "wait_for"]
+__all__ = ["Rate", "Reservation", "canonical_account", "count", "register", "release", "reserve"]
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +40,24 @@ TRIES_PER_ADDRESS = 5
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
+LONGEST_ADDRESS = 320
+"""So many signs of an address are looked at."""
+
 _LOGIN = "security.login"
+_VERIFY = "security.verify"
+_FORGOT = "security.forgot_password"
 _TOKEN = "flexmeasures_api.request_auth_token"  # noqa: S105 - the name of an endpoint
 _REFUSED_TOKEN = (401, 404)
+_CREDENTIALS = ("email", "password")
+
+_FAILED = "Too many attempts to log in have failed."
+_TOO_MANY = {
+    _LOGIN: _FAILED,
+    _VERIFY: _FAILED,
+    _TOKEN: _FAILED,
+    _FORGOT: "Too many links for new passwords were asked for.",
+}
+"""What is limited, and what is said of it."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +79,82 @@ class Rate:
         return cls(int(found[1]), _SECONDS[found[2]]) if found else None
 
 
+# Looks at all limits, and counts in all of them if none is reached. For each: the keys of the counters of this period
+# and of the one before; how often, how long [s], and which part of this period is over. Answers with what it found.
+_COUNT = """
+local found, room = {}, 1
+for i = 1, #KEYS / 2 do
+  local now = tonumber(redis.call('get', KEYS[2 * i - 1]) or 0)
+  local before = tonumber(redis.call('get', KEYS[2 * i]) or 0)
+  found[2 * i - 1], found[2 * i] = now, before
+  if now + before * (1 - tonumber(ARGV[3 * i])) > tonumber(ARGV[3 * i - 2]) - 1 then room = 0 end
+end
+if room == 1 then
+  for i = 1, #KEYS / 2 do
+    redis.call('incr', KEYS[2 * i - 1])
+    redis.call('expire', KEYS[2 * i - 1], 2 * ARGV[3 * i - 1])
+  end
+end
+found[#KEYS + 1] = room
+return found
+"""
+
+# Takes back what was counted, unless its period is over and forgotten.
+_RELEASE = """
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('get', key) or 0) > 0 then redis.call('decr', key) end
+end
+"""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """An attempt that was counted before anybody knows how it ends.
+
+    Attributes:
+        wait: How long to wait until there is room for it [s]; 0 if it was counted.
+        counters: Keys of the counters in which it was counted.
+    """
+
+    wait: int
+    counters: tuple[str, ...] = ()
+
+
 def register(app: Flask) -> None:
     """Refuse requests of an app that come too often, as its settings say."""
     app.before_request(_limit_requests)
     app.before_request(_limit_logins)
-    app.after_request(_note_failed_login)
+    app.after_request(_forgive_login)
+
+
+def reserve(connection: redis.Redis, limits: Sequence[tuple[Rate, str]]) -> Reservation:
+    """Count an attempt in several limits at once, unless it is one too many in any of them.
+
+    Args:
+        connection: To Redis.
+        limits: Each a rate, and a name for what is counted.
+    """
+    keys: list[str] = []
+    arguments: list[float] = []
+    for rate, name in limits:
+        current, previous, gone = _periods(rate, name)
+        keys += [current, previous]
+        arguments += [rate.times, rate.seconds, gone]
+    *found, room = connection.eval(_COUNT, len(keys), *keys, *arguments)
+    if room:
+        return Reservation(0, tuple(keys[::2]))
+    gone_parts = arguments[2::3]
+    waits = [
+        _excess(rate, int(now), int(before), gone)
+        for (rate, _), now, before, gone in zip(limits, found[::2], found[1::2], gone_parts, strict=True)
+    ]
+    return Reservation(max(1, *waits))
+
+
+def release(connection: redis.Redis, reservation: Reservation) -> None:
+    """Take back what was reserved: it was no attempt that counts."""
+    if reservation.counters:
+        connection.eval(_RELEASE, len(reservation.counters), *reservation.counters)
 
 
 def count(connection: redis.Redis, rate: Rate, key: str) -> int:
@@ -71,24 +163,7 @@ def count(connection: redis.Redis, rate: Rate, key: str) -> int:
     Returns:
         How long to wait if it was [s]; otherwise 0.
     """
-    current, previous, gone = _periods(rate, key)
-    pipe = connection.pipeline(transaction=False)
-    pipe.incr(current)
-    pipe.expire(current, 2 * rate.seconds)
-    pipe.get(previous)
-    now, _, before = pipe.execute()
-    wait = _excess(rate, int(now) - 1, int(before or 0), gone)
-    if wait:
-        # Who is refused and comes back in time is let in: refusals do not add up.
-        connection.decr(current)
-    return wait
-
-
-def wait_for(connection: redis.Redis, rate: Rate, key: str) -> int:
-    """Tell how long to wait until another request is not one too many, without counting one [s]."""
-    current, previous, gone = _periods(rate, key)
-    now, before = connection.mget(current, previous)
-    return _excess(rate, int(now or 0), int(before or 0), gone)
+    return reserve(connection, [(rate, key)]).wait
 
 
 def _periods(rate: Rate, key: str) -> tuple[str, str, float]:
@@ -137,61 +212,99 @@ def _limit_requests() -> Response | None:
 
 
 def _limit_logins() -> Response | None:
-    """Refuse who has failed to log in too often, before the password is looked at."""
+    """Reserve an attempt before the password is looked at, or refuse who has failed too often."""
     rate = _login_rate()
     if rate is None:
         return None
     try:
-        wait = max(wait_for(redis_connection(current_app), each, key) for each, key in _login_keys(rate))
+        account = _account()
+    except InvalidInput as error:
+        return _refuse_form(str(error))
+    try:
+        reservation = reserve(redis_connection(current_app), _login_limits(rate, account))
     except RedisError as error:
         return _let_pass(error)
-    return _refuse("Too many attempts to log in have failed.", wait) if wait else None
+    if reservation.wait:
+        return _refuse(_TOO_MANY[request.endpoint or ""], reservation.wait)
+    g.login_attempt = reservation
+    return None
 
 
-def _note_failed_login(response: Response) -> Response:
-    """Count an attempt to log in that has failed."""
-    rate = _login_rate()
-    if rate is None or not _has_failed(response):
-        return response
-    try:
-        for each, key in _login_keys(rate):
-            count(redis_connection(current_app), each, key)
-    except RedisError as error:
-        _let_pass(error)
+def _forgive_login(response: Response) -> Response:
+    """Take back an attempt that was none: the password was right, or none was looked at."""
+    attempt: Reservation | None = g.pop("login_attempt", None)
+    if attempt is not None and not _counts(response):
+        try:
+            release(redis_connection(current_app), attempt)
+        except RedisError as error:
+            _let_pass(error)
     return response
 
 
 def _login_rate() -> Rate | None:
     """Find out how often logging in may fail; None if that is not what the request is about."""
-    if request.method != "POST" or request.endpoint not in (_LOGIN, _TOKEN):
+    if request.method != "POST" or request.endpoint not in _TOO_MANY:
         return None
     return Rate.parse(current_app.config["FLEXMEASURES_LOGIN_RATE_LIMIT"])
 
 
-def _login_keys(rate: Rate) -> list[tuple[Rate, str]]:
+def _login_limits(rate: Rate, account: str) -> list[tuple[Rate, str]]:
     """Name what is counted: attempts at one account from one address, and all attempts from that address."""
     client = _client()
+    kind = "mail" if request.endpoint == _FORGOT else "login"
     # Only a digest of the account: it may be anything, and no business of who looks into Redis.
-    account = hashlib.sha256(_account().strip().lower().encode()).hexdigest()[:20]
+    digest = hashlib.sha256(account.encode()).hexdigest()[:20]
     at_any = Rate(rate.times * TRIES_PER_ADDRESS, rate.seconds)
-    return [(rate, f"login:{client}:{account}"), (at_any, f"login:{client}")]
+    return [(rate, f"{kind}:{client}:{digest}"), (at_any, f"{kind}:{client}")]
 
 
 def _account() -> str:
-    """Find the account at which somebody tries to log in."""
-    # Read into the cache, so that the view finds the body, too.
-    request.get_data(cache=True)
-    body = (
-        request.get_json(force=True, silent=True) if request.endpoint == _TOKEN or request.is_json else None
-    )
-    email = body.get("email") if isinstance(body, dict) else request.form.get("email")
-    return email if isinstance(email, str) else ""
+    """Find the account at which somebody tries to log in, in the one way of writing it.
+
+    Raises:
+        InvalidInput: If it is not a text, or there are several: what is looked up must be what is counted.
+    """
+    if request.endpoint == _VERIFY:
+        return f"user:{current_user.id}" if current_user.is_authenticated else ""
+    if request.endpoint == _TOKEN or request.is_json:
+        body = request.get_json(force=True, silent=True)
+        if not isinstance(body, dict):
+            return ""
+        emails = [body[name] for name in _CREDENTIALS if name in body]
+    else:
+        emails = [text for name in _CREDENTIALS for text in request.form.getlist(name)]
+        if any(len(request.form.getlist(name)) > 1 for name in _CREDENTIALS):
+            raise InvalidInput("Send one email address and one password, each once.")
+    if not all(isinstance(text, str) for text in emails):
+        if request.endpoint == _TOKEN:
+            return ""  # its view says what is missing, and looks at no password
+        raise InvalidInput("The email address and the password must be texts.")
+    return canonical_account(emails[0]) if emails else ""
 
 
-def _has_failed(response: Response) -> bool:
+def canonical_account(email: str) -> str:
+    """Write an address in the one way in which all that lead to the same account are written.
+
+    >>> canonical_account(" Me@Example.COM "), canonical_account("me@EXAMPLE.com")
+    ('me@example.com', 'me@example.com')
+    """
+    text = email.strip()[:LONGEST_ADDRESS]
+    with suppress(EmailNotValidError):  # then it leads nowhere, but is counted all the same
+        text = validate_email(text, check_deliverability=False, test_environment=True).normalized
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _counts(response: Response) -> bool:
+    """Tell whether an attempt was one: somebody's password was looked at and was wrong, or a mail was asked for."""
+    if request.endpoint == _FORGOT:
+        return response.status_code < HTTPStatus.BAD_REQUEST
     if request.endpoint == _TOKEN:
         return response.status_code in _REFUSED_TOKEN
-    return response.status_code != HTTPStatus.TOO_MANY_REQUESTS and not current_user.is_authenticated
+    if request.endpoint == _VERIFY:
+        return response.status_code not in (302, 401) and not (
+            request.is_json and response.status_code == HTTPStatus.OK
+        )
+    return not current_user.is_authenticated
 
 
 def _client() -> str:
@@ -200,12 +313,21 @@ def _client() -> str:
         address = ipaddress.ip_address(request.remote_addr or "")
     except ValueError:
         return "local"
-    return str(ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    # An IPv4 address as a server that listens on both writes it: all of them share one network of IPv6.
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def _let_pass(error: RedisError) -> None:
     """Go on without limits where Redis does not answer: better no limit than no service."""
     log.warning("Requests are not limited, because Redis does not answer: %s", error)
+
+
+def _refuse_form(reason: str) -> Response:
+    return problem.answer(400, reason)
 
 
 def _refuse(reason: str, wait: int) -> Response:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
 from flask_login import user_logged_in
 from flask_security import Security, SQLAlchemyUserDatastore, hash_password, verify_and_update_password
 from flask_security.core import UserMixin
+from flask_security.core import _request_loader as load_by_token
 
+from flexmeasures.auth import sessions
 from flexmeasures.connectors.mail import SmtpMailUtil
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.users import find_user_by_uniquifier
 from flexmeasures.data.tables import Role, User
 
 __all__ = ["hash_new_password", "init_app", "password_is_right"]
+
+LONGEST_BODY_WITH_TOKEN = 64 * 1024
+"""So far a body is searched for a token [bytes]."""
 
 
 class Users(SQLAlchemyUserDatastore):
@@ -36,12 +41,18 @@ def init_app(app: Flask) -> None:
     )
     app.config.setdefault("SECURITY_LOGIN_USER_TEMPLATE", "auth/login.html")
     app.config.setdefault("SECURITY_EMAIL_VALIDATOR_ARGS", {"check_deliverability": False})
+    app.config.setdefault("SECURITY_FORGOT_PASSWORD_TEMPLATE", "auth/forgot_password.html")
+    app.config.setdefault("SECURITY_RESET_PASSWORD_TEMPLATE", "auth/reset_password.html")
+    # Pages do not tell whether an address is known; see docs/decisions/0009.
+    app.config.setdefault("SECURITY_RETURN_GENERIC_RESPONSES", True)
     app.config.setdefault("SECURITY_POST_LOGOUT_VIEW", "/")
-    app.config.setdefault("SECURITY_LOGOUT_METHODS", ["GET", "POST"])
+    # Asked with GET, by links of other pages too, /logout shows a button (see the user interface).
+    app.config.setdefault("SECURITY_LOGOUT_METHODS", ["POST"])
     # Flask itself sets this one, to None.
     app.config["SESSION_COOKIE_SAMESITE"] = app.config["SESSION_COOKIE_SAMESITE"] or "Lax"
-    # An API is called by programs; a browser's session is protected by the cookie's SameSite rule and by the
-    # forms' own tokens.
+    app.config.setdefault("REMEMBER_COOKIE_SAMESITE", "Lax")
+    # An API is called by programs; a browser's session is protected by the cookie's SameSite rule, by the origin of
+    # requests, and by the forms' own tokens.
     app.config.setdefault("WTF_CSRF_CHECK_DEFAULT", False)
     if app.testing:
         app.config.setdefault("WTF_CSRF_ENABLED", False)
@@ -49,7 +60,28 @@ def init_app(app: Flask) -> None:
         app.config.setdefault("SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS", {"bcrypt__rounds": 4})
     app.extensions["user_datastore"] = Users(db, User, Role)
     Security(app, app.extensions["user_datastore"], mail_util_cls=SmtpMailUtil)
+    app.login_manager.request_loader(_load_by_token)  # type: ignore[attr-defined]
+    sessions.register(app)
     user_logged_in.connect(_note_login, app)
+
+
+def _load_by_token(request: Request) -> User | None:
+    """Find the user of a token in a header or in the path, as Flask-Security does.
+
+    It would also look into the body, and for that read and unfold it before anybody knows who has sent it. A small one
+    may hold the token.
+    """
+    length = request.content_length
+    is_small = length is not None and length <= LONGEST_BODY_WITH_TOKEN
+    if request.is_json and not is_small:
+        request = _WithoutBody(request.environ, populate_request=False)
+    return load_by_token(request)
+
+
+class _WithoutBody(Request):
+    """A request whose body nobody looks at."""
+
+    is_json = False
 
 
 def _as_sent(identity: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from flask import Blueprint, Flask, current_app
 from flask_security import MailUtil
 
+from flexmeasures.auth.hosts import require_own_host
 from flexmeasures.domain.errors import PeerUnreachable
 
 __all__ = ["SmtpMailUtil", "send_mails", "together"]
@@ -56,7 +57,12 @@ class SmtpMailUtil(MailUtil):  # type: ignore[misc]
         html: str | None,
         **kwargs: Any,
     ) -> None:
-        """Send a mail that Flask-Security has rendered, at once or when `together` ends."""
+        """Send a mail that Flask-Security has rendered, at once or when `together` ends.
+
+        Raises:
+            BadRequest: If it was asked for under a name that is not ours: it may hold a link made of that name.
+        """
+        require_own_host()
         message = EmailMessage()
         message["Subject"] = str(subject)
         message["From"] = _address(sender)

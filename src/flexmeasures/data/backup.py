@@ -23,14 +23,16 @@ from sqlalchemy import Table
 import flexmeasures.data.tables  # noqa: F401 - so that the metadata knows every table
 from flexmeasures.data.database import HEAD, db
 from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.instance import make_private_folder, open_private_file
 
 __all__ = ["BackupTables", "read_tables", "tables_of", "wipe_tables", "write_tables"]
 
 CONTENTS = "contents.json"
 
 _DATA = ("belief",)
-# When tasks ran, and the revision of the schema, say something about this installation, not about its users' data.
-_LEFT_OUT = ("latest_task_run", "alembic_version")
+# When tasks ran, the revision of the schema, and which sessions are over say something about this installation, not
+# about its users' data.
+_LEFT_OUT = ("latest_task_run", "alembic_version", "ended_session")
 
 _LOCK_TIMEOUT = "10s"
 """How long to wait for others to end what they do with a table."""
@@ -72,13 +74,14 @@ def write_tables(
     Returns:
         Names of the tables.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder.parent)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         _fix_formats(connection)
         rows = {table.name: _write_table(connection, draft, table) for table in tables}
         contents = {"schema": HEAD, "made_at": now.isoformat(), "rows": rows}
-        (draft / CONTENTS).write_text(json.dumps(contents, indent=2) + "\n")
+        with open(draft / CONTENTS, "w", opener=open_private_file) as file:
+            file.write(json.dumps(contents, indent=2) + "\n")
         os.rename(draft, folder)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -92,7 +95,10 @@ def _write_table(connection: psycopg.Connection[Any], folder: Path, table: Table
     command = sql.SQL("copy {} ({}) to stdout (format csv, header)").format(
         sql.Identifier(table.name), columns
     )
-    with (folder / f"{table.name}.csv").open("wb") as file, connection.cursor() as cursor:
+    with (
+        open(folder / f"{table.name}.csv", "wb", opener=open_private_file) as file,
+        connection.cursor() as cursor,
+    ):
         with cursor.copy(command) as copy:
             for block in copy:
                 file.write(block)

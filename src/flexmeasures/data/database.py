@@ -32,7 +32,7 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
 _Selector = getattr(

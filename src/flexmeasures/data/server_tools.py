@@ -9,14 +9,19 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
 from flexmeasures.data.postgres_programs import find_installed
 from flexmeasures.domain.errors import StoreUnavailable, UpstreamFailure
 
 __all__ = ["dump_database", "restore_database"]
+
+_SECRET_PARAMETERS = ("password", "sslpassword")
+"""Parameters of a connection to PostgreSQL that nobody else may see."""
 
 _SETTING = re.compile(r"^SET (\w+) = .*;$")
 
@@ -44,6 +49,9 @@ def dump_database(uri: str, file: Path) -> None:
     draft = file.with_name(f".{file.name}.draft")
     program = _find_programs("pg_dump", _ask_server(uri).version)[0]
     try:
+        # It holds the hashes of passwords: only its owner may read it, from the first byte on.
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+        draft.chmod(0o600)
         _run_on(uri, program, [*options, "--exclude-table-data=alembic_version", f"--file={draft}"])
         draft.rename(file)
     finally:
@@ -77,9 +85,8 @@ def _ask_server(uri: str) -> _Server:
     Raises:
         StoreUnavailable: If it does not answer.
     """
-    target = make_url(uri).set(drivername="postgresql").render_as_string(hide_password=False)
     try:
-        with psycopg.connect(target) as connection:
+        with psycopg.connect(**_read_address(uri)) as connection:
             names = connection.execute("SELECT name FROM pg_settings").fetchall()
             return _Server(connection.info.server_version // 10_000, frozenset(name for (name,) in names))
     except psycopg.OperationalError as error:
@@ -145,13 +152,29 @@ def _write_script(program: Path, file: Path, listed: Sequence[str], place: Path,
     return script
 
 
+def _read_address(uri: str) -> dict[str, Any]:
+    """Read the parameters of a connection, as libpq names them, out of an address."""
+    url = make_url(uri).set(drivername="postgresql+psycopg")
+    _, parameters = url.get_dialect()().create_connect_args(url)
+    return dict(parameters)
+
+
 def _run_on(uri: str, program: Path, options: list[str]) -> None:
-    """Run a program on a database."""
-    url = make_url(uri).set(drivername="postgresql")
-    # The password goes through the environment, where other users of the machine do not see it.
-    password = {"PGPASSWORD": str(url.password)} if url.password else {}
-    target = url.set(password=None).render_as_string(hide_password=False)
-    _run([str(program), f"--dbname={target}", *options], password)
+    """Run a program on a database.
+
+    Command lines can be read by every user of the machine, so nothing secret stands there: the password goes through
+    the environment, and that of a client certificate's key through a service file that only we may read.
+    """
+    parameters = _read_address(uri)
+    secrets = {name: str(parameters.pop(name)) for name in _SECRET_PARAMETERS if parameters.get(name)}
+    environment = {"PGPASSWORD": secrets["password"]} if "password" in secrets else {}
+    with tempfile.TemporaryDirectory() as folder:
+        if "sslpassword" in secrets:
+            file = Path(folder) / "service.conf"
+            file.write_text(f"[flexmeasures]\nsslpassword={secrets['sslpassword']}\n")
+            file.chmod(0o600)
+            environment |= {"PGSERVICEFILE": str(file), "PGSERVICE": "flexmeasures"}
+        _run([str(program), f"--dbname={make_conninfo(**parameters)}", *options], environment)
 
 
 def _run(command: list[str], environment: Mapping[str, str] | None = None) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, redirect, request, url_for
 from flask_login import current_user
 from flask_security import auth_required
+from werkzeug.wrappers import Response as BaseResponse
 
 from flexmeasures.data.database import db
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
@@ -40,3 +41,11 @@ def home() -> str | Response:
         for asset in visible_assets(db.session, current_user)
     ]
     return render_flexmeasures_template("home.html", assets=assets, missing=missing)
+
+
+@blueprint.get("/logout")
+def show_logout() -> str | BaseResponse:
+    """Ask whether to log out: any page may have linked here, and only the form of ours does it."""
+    if not current_user.is_authenticated:
+        return redirect(url_for("flexmeasures_ui.home"))
+    return render_flexmeasures_template("auth/logout.html")

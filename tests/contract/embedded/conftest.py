@@ -88,7 +88,7 @@ class Instance:
 
     def remains(self) -> list[str]:
         """What a stopped instance should not leave: locks, sockets, pid files."""
-        names = ("*.lock", "run", "postgres/postmaster.pid", "valkey/*.pid")
+        names = ("*.lock", "run*", "postgres/postmaster.pid", "valkey/*.pid")
         return [str(path) for name in names for path in self.path.glob(name)]
 
     def kill_everything(self) -> None:

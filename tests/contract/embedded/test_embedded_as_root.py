@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -76,6 +77,29 @@ def test_program_and_data_may_lie_in_a_closed_folder(make_instance, tmp_path, re
     instance.end_member(member)
     assert instance.servers() == {}
     assert instance.remains() == []
+
+
+def test_the_other_account_cannot_reach_the_job_store(open_folder, make_instance):
+    """The account of PostgreSQL owns neither the socket, nor the data, nor a folder around them, of the job store."""
+    instance = make_instance(open_folder / "instance", new=True)
+    instance.start()
+    stranger = psutil.Process(instance.servers()["postgres"]).uids().effective
+    (socket_file,) = (path for path in instance.path.rglob("valkey.sock") if path.is_socket())
+    for place in (socket_file, instance.path / "valkey"):
+        for path in (place, *place.parents):
+            status = path.stat()
+            assert status.st_uid != stranger, path
+            assert not status.st_mode & stat.S_IWOTH or status.st_mode & stat.S_ISVTX, path
+        inner = instance.path / place.relative_to(instance.path).parts[0]
+        words = f"mv {inner} {inner}.old; ln -sf /tmp/other {socket_file}; echo x > {place}"
+        subprocess.run(
+            ["setpriv", f"--reuid={stranger}", "--clear-groups", "--", "sh", "-c", words],
+            check=False,
+            capture_output=True,
+        )
+        assert socket_file.is_socket()
+        assert place.exists()
+    assert instance.redis().ping()
 
 
 def test_a_session_cannot_read_what_only_root_may(open_folder, make_instance):

@@ -148,7 +148,7 @@ def test_nobody_else_may_look_at_the_data(new_instance):
         new_instance.start()
     finally:
         os.umask(umask)
-    for name in ("postgres", "valkey", "logs", "run"):
+    for name in ("postgres", "valkey", "logs", "run", "run-pg"):
         assert stat.S_IMODE((new_instance.path / name).stat().st_mode) == 0o700
 
 

@@ -160,8 +160,8 @@ def test_a_server_without_socket_is_replaced(instance, monkeypatch):
     member = instance.start_member()
     instance.await_member(member)
     _remember(instance)
-    for socket_file in (instance.path / "run").iterdir():
-        socket_file.unlink()
+    for file in (*(instance.path / "run").iterdir(), *(instance.path / "run-pg").iterdir()):
+        file.unlink()
     instance.start()
     assert _recall(instance) == ([(42,)], b"kept")
 

@@ -13,6 +13,7 @@ from flask import Request, Response, current_app
 from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
+from flexmeasures.api.bodies import loads
 from flexmeasures.api.http import NotJson, json_response
 from flexmeasures.api.rest.forms import refuse
 from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNEXPECTED_PARAMS, Refusal, refusal_of
@@ -103,7 +104,7 @@ def read_json(request: Request) -> Any:
     """
     payload = request.get_data(cache=False)
     try:
-        return orjson.loads(payload) if payload.strip() else {}
+        return loads(payload) if payload.strip() else {}
     except orjson.JSONDecodeError:
         raise NotJson from None
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from flexmeasures.instance import open_private_file
+
 __all__ = ["abandon_children", "end", "find", "launch", "runs"]
 
 _PAUSE = 0.01  # between two looks at a process [s]
@@ -36,7 +38,7 @@ def launch(command: Sequence[str], log_file: Path, folder: Path) -> int:
     """
     # The variables of a user's own PostgreSQL (PGDATA, PGPORT, ...) would change what ours does.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    with log_file.open("ab") as log:
+    with open(log_file, "ab", opener=open_private_file) as log:
         process = subprocess.Popen(  # noqa: S603 - our own command, no shell
             command,
             stdin=subprocess.DEVNULL,

@@ -23,8 +23,8 @@ __all__ = ["EmbeddedServices"]
 
 log = logging.getLogger(__name__)
 
-# A socket's path may have 103 bytes on macOS and 107 on Linux; the longest name that we put behind it has 14.
-_MAX_RUN_FOLDER = 103 - 14
+# A socket's path may have 103 bytes on macOS and 107 on Linux; the longest that we put behind it has 17.
+_MAX_RUN_FOLDER = 103 - 17
 
 
 class EmbeddedServices:
@@ -46,13 +46,17 @@ class EmbeddedServices:
         self.instance_path = Path(instance_path).resolve()
         self._run_folder = _choose_run_folder(self.instance_path)
         logs = self.instance_path / "logs"
-        place = {"run_folder": self._run_folder, "fast": fast}
+        # A folder of PostgreSQL's own: started by root it runs as another account, to which this folder is given. Who
+        # has the folder of a socket can put another one in its place, and the job store's holds what workers will run.
+        self._postgres_folder = self._run_folder.with_name(f"{self._run_folder.name}-pg")
         self._postgres = PostgresServer(
-            self.instance_path / "postgres", log_file=logs / "postgresql.log", **place
+            self.instance_path / "postgres", self._postgres_folder, logs / "postgresql.log", fast
         )
-        self._valkey = ValkeyServer(self.instance_path / "valkey", log_file=logs / "valkey.log", **place)
+        self._valkey = ValkeyServer(
+            self.instance_path / "valkey", self._run_folder, logs / "valkey.log", fast
+        )
         # Nothing to quote: see _choose_run_folder.
-        self.database_uri = f"postgresql+psycopg://{USER}@/{DATABASE}?host={self._run_folder}"
+        self.database_uri = f"postgresql+psycopg://{USER}@/{DATABASE}?host={self._postgres_folder}"
         self.redis_url = f"unix://{self._valkey.socket}"
 
     def ensure_postgres(self) -> None:
@@ -114,24 +118,29 @@ class EmbeddedServices:
         try:
             self.instance_path.mkdir(parents=True, exist_ok=True)
             (self.instance_path / "logs").mkdir(mode=0o700, exist_ok=True)
-            self._run_folder.mkdir(mode=0o700, exist_ok=True)
+            self._make_run_folders()
         except OSError as error:
             raise StoreUnavailable(
                 f"The instance folder {self.instance_path} cannot be used: {error}. "
                 "Choose another one with FLEXMEASURES_INSTANCE_PATH.",
                 retryable=False,
             ) from error
-        status = self._run_folder.lstat()
-        # In the temporary folder anybody could have made it before us, or a link to elsewhere.
-        if self._run_folder.is_symlink() or status.st_uid not in _trusted_owners(self._postgres.folder):
-            raise StoreUnavailable(
-                f"{self._run_folder} belongs to somebody else; remove it.", retryable=False
-            )
+
+    def _make_run_folders(self) -> None:
+        """Make the folders of the sockets; in the temporary folder others could have made them, or links, before us."""
+        for folder, owners in (
+            (self._run_folder, _ourselves() | {self.instance_path.stat().st_uid}),
+            (self._postgres_folder, _trusted_owners(self._postgres.folder)),
+        ):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if folder.is_symlink() or folder.lstat().st_uid not in owners:
+                raise StoreUnavailable(f"{folder} belongs to somebody else; remove it.", retryable=False)
 
     def _stop(self) -> None:
         self._valkey.stop()
         self._postgres.stop()
-        shutil.rmtree(self._run_folder, ignore_errors=True)
+        for folder in (self._run_folder, self._postgres_folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Share:
@@ -184,11 +193,13 @@ def _choose_run_folder(instance_path: Path) -> Path:
     return Path("/tmp") / f"flexmeasures-{hashlib.sha256(os.fsencode(instance_path)).hexdigest()[:16]}"  # noqa: S108 - made owner-only, and its owner is checked
 
 
+def _ourselves() -> set[int]:
+    return {0} if os.name == "nt" else {os.geteuid()}
+
+
 def _trusted_owners(data: Path) -> set[int]:
-    if os.name == "nt":
-        return {0}
-    owners = {os.geteuid()}
-    if os.geteuid() == 0:
+    owners = _ourselves()
+    if os.name != "nt" and os.geteuid() == 0:
         account = choose_account(data)
         owners |= {account.uid} if account else set()
     return owners

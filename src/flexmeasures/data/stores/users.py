@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from flexmeasures.data.tables import DataSource, Role, User
+from flexmeasures.data.tables import DataSource, EndedSession, Role, User
 from flexmeasures.domain.beliefs import Speaker
 
 __all__ = [
+    "end_session",
     "find_speakers",
     "find_user",
     "find_user_by_uniquifier",
     "get_or_create_role",
     "get_or_create_source",
+    "session_has_ended",
     "source_of_user",
     "user_ids_with_role",
 ]
@@ -25,6 +28,7 @@ __all__ = [
 _USER_BY_UNIQUIFIER = (
     select(User).where(User.fs_uniquifier == bindparam("uniquifier")).options(joinedload(User.roles))
 )
+_HAS_ENDED = select(exists().where(EndedSession.id == bindparam("session_id")))
 _USERS_BY_ROLE = (
     select(Role.name, User.id)
     .select_from(Role)
@@ -38,6 +42,19 @@ _SOURCE_OF_USER = select(DataSource.id).where(DataSource.user_id == bindparam("u
 def find_user_by_uniquifier(session: Session, uniquifier: str) -> User | None:
     """Find the user to whom a token or a cookie belongs."""
     return session.scalars(_USER_BY_UNIQUIFIER, {"uniquifier": uniquifier}).unique().one_or_none()
+
+
+def session_has_ended(session: Session, session_id: str) -> bool:
+    """Tell whether the user of a browser's session has logged out."""
+    return bool(session.scalar(_HAS_ENDED, {"session_id": session_id}))
+
+
+def end_session(session: Session, session_id: str, kept_until: datetime, now: datetime) -> None:
+    """Note that a browser's session has ended, and forget those whose cookies have become too old."""
+    session.execute(delete(EndedSession).where(EndedSession.kept_until < now))
+    session.execute(
+        insert(EndedSession).values(id=session_id, kept_until=kept_until).on_conflict_do_nothing()
+    )
 
 
 def find_user(session: Session, *, email: str | None = None, username: str | None = None) -> User | None:

@@ -9,13 +9,14 @@ from flexmeasures.data.tables.operations import LatestTaskRun
 from flexmeasures.data.tables.schedules import ScheduleRecord
 from flexmeasures.data.tables.sensors import Sensor
 from flexmeasures.data.tables.sources import DataSource
-from flexmeasures.data.tables.users import Role, User
+from flexmeasures.data.tables.users import EndedSession, Role, User
 from flexmeasures.data.tables.weather import WeatherSensor, WeatherSensorType
 
 __all__ = [
     "Asset",
     "AssetType",
     "DataSource",
+    "EndedSession",
     "FlexibilityOrder",
     "LatestTaskRun",
     "Market",

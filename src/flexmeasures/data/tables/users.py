@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from flask_security import AsaList
 from flask_security.core import RoleMixin, UserMixin
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Integer, String, Table, select
+from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from flexmeasures.data.database import db
 from flexmeasures.data.tables.sources import DataSource
 
-__all__ = ["Role", "User"]
+__all__ = ["EndedSession", "Role", "User"]
 
 roles_users = Table(
     "roles_users",
@@ -29,6 +31,8 @@ class Role(db.Model, RoleMixin):  # type: ignore[misc, name-defined]
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(80), unique=True)
     description: Mapped[str | None] = mapped_column(String(255))
+    # For plugins: the platform itself decides by roles alone.
+    permissions: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
 
 
 class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
@@ -58,3 +62,13 @@ class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
 
     def __repr__(self) -> str:
         return f"<User {self.username} (ID:{self.id})>"
+
+
+class EndedSession(db.Model):  # type: ignore[misc, name-defined]
+    """A login whose cookies are void because its user has logged out."""
+
+    __tablename__ = "ended_session"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # After this its cookies are too old anyway, and the row can go.
+    kept_until: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
