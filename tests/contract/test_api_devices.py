@@ -1,6 +1,7 @@
 """UDI events and device messages through the API."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.tables import Asset
 from flexmeasures.jobs.schedules import find_job
+from flexmeasures.services.plan_inputs import Planning
+from flexmeasures.services.reschedule import PortfolioOrder, reschedule
 
 VERSIONS = ["v1_3", "v2_0"]
 
@@ -66,8 +69,8 @@ def test_the_answer_covers_what_was_asked(owner, cast, work):
     assert (slot["values"], slot["duration"]) == (whole["values"][:1], "PT5M")
 
 
-def test_a_newer_event_for_the_same_time_replaces_the_plan(owner, cast, work):
-    """The newest schedule of a time counts."""
+def test_each_event_has_its_own_plan(owner, cast, work):
+    """An event is answered with the schedule that was made for it, also after a later event for the same time."""
     first, second = (cast.address("battery", f"{n}:soc") for n in (1, 2))
     owner.post("postUdiEvent", udi(first, value=5))
     work()
@@ -77,7 +80,79 @@ def test_a_newer_event_for_the_same_time_replaces_the_plan(owner, cast, work):
     after = ask(owner, second, duration="PT24H").json["values"]
     assert 0 + np.cumsum(after)[31] / 4 == pytest.approx(0)
     assert after != before
-    assert ask(owner, first, duration="PT24H").json["values"] == after
+    assert ask(owner, first, duration="PT24H").json["values"] == before
+    # 5 MWh are sold in the first 8 hours at 100 EUR/MWh
+    assert 5 + np.cumsum(before)[31] / 4 == pytest.approx(0)
+
+
+def test_plans_with_one_time_of_recording_stay_apart(owner, cast, work):
+    """Two events that were recorded at the same instant have a plan each."""
+    first, second = (cast.address("battery", f"{n}:soc") for n in (1, 2))
+    for event, value in ((first, 5), (second, 0)):
+        owner.post("postUdiEvent", udi(event, value=value, prior="2015-01-01T23:00:00Z"))
+    work()
+    sold = [np.sum(ask(owner, event, duration="PT8H").json["values"]) / 4 for event in (first, second)]
+    assert sold == [pytest.approx(-5), pytest.approx(0)]
+
+
+def test_a_plan_that_was_deleted_is_not_known(app, owner, cast, work):
+    """Where only one schedule is kept, that of the earlier event is not found; it is not taken for the later one."""
+    app.config["FLEXMEASURES_SCHEDULES_KEPT"] = 1
+    first, second = (cast.address("battery", f"{n}:soc") for n in (1, 2))
+    for event, value in ((first, 5), (second, 0)):
+        owner.post("postUdiEvent", udi(event, value=value))
+    work()
+    assert ask(owner, first).json["status"] == "UNKNOWN_SCHEDULE"
+    assert ask(owner, second).status_code == 200
+
+
+def test_a_rolling_schedule_does_not_take_the_place_of_an_event_s(app, owner, cast, work):
+    """Planned again three hours later, the schedule of the event is still the one that was made for it."""
+    event = cast.address("battery", "1:soc")
+    owner.post("postUdiEvent", udi(event, value=5))
+    work()
+    before = ask(owner, event, duration="PT24H").json
+    with app.app_context():
+        start = datetime(2015, 1, 2, 3, tzinfo=UTC)
+        order = PortfolioOrder((cast.assets["battery"],), start, timedelta(hours=6), start)
+        assert reschedule(db.session, order, Planning()).made == 1
+        db.session.commit()
+    assert ask(owner, event, duration="PT24H").json == before
+
+
+def test_a_battery_of_unknown_size_is_scheduled(app, owner, cast, work):
+    """Without a maximum state of charge an hour at its 2 MW is taken: 2 MWh are bought at 90 to be sold at 100."""
+    with app.app_context():
+        asset = db.session.get(Asset, cast.assets["battery"])
+        asset.min_soc_in_mwh = asset.max_soc_in_mwh = None
+        db.session.commit()
+    event = cast.address("battery", "1:soc")
+    owner.post("postUdiEvent", udi(event, value=0))
+    work()
+    answer = ask(owner, event, duration="PT24H").json
+    assert np.cumsum(answer["values"]).max() / 4 == pytest.approx(2)
+    assert "2 MWh was taken" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        pytest.param({"scheduler": "nobody's"}, "nobody's", id="an unknown scheduler"),
+        pytest.param({"soc_min_mwh": 6.0}, "above its highest", id="limits that contradict each other"),
+        pytest.param({"kind": "curtailable"}, "not forecast", id="no forecast"),
+    ],
+)
+def test_answers_show_no_class_names(app, owner, cast, work, fields, words):
+    """A schedule that cannot be made is told in words; what our errors are called inside is in no answer."""
+    with app.app_context():
+        db.session.get(Asset, cast.assets["battery"]).flex_model = fields
+        db.session.commit()
+    event = cast.address("battery", "1:soc")
+    owner.post("postUdiEvent", udi(event))
+    work()
+    message = ask(owner, event).json["message"]
+    assert words in message
+    assert not re.search(r"[a-z][A-Z]\w+:", message)
 
 
 def test_schedules_from_other_instants_do_not_mix(owner, cast, work):

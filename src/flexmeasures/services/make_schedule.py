@@ -17,7 +17,7 @@ from flexmeasures.data.stores.beliefs import (
     read_latest,
 )
 from flexmeasures.data.stores.flexibility import agreed_powers
-from flexmeasures.data.stores.schedules import insert_schedules
+from flexmeasures.data.stores.schedules import find_schedule_of_event, insert_schedules
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times
@@ -27,7 +27,14 @@ from flexmeasures.services.plan_asset import Plan, plan_asset
 from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
 from flexmeasures.services.request_schedule import ScheduleRequest
 
-__all__ = ["is_stored", "make_schedule", "plan_schedule", "read_schedule", "store_plans"]
+__all__ = [
+    "is_stored",
+    "make_schedule",
+    "plan_schedule",
+    "read_schedule",
+    "read_schedule_of_event",
+    "store_plans",
+]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -153,6 +160,33 @@ def _as_row(plan: Plan) -> dict[str, Any]:
         "notes": list(plan.notes),
         "explanation": dict(plan.explanation),
     }
+
+
+def read_schedule_of_event(
+    session: Session, asset: Asset, event_id: int, duration: timedelta
+) -> tuple[datetime, Values, list[str]] | None:
+    """Read the schedule that was made for a UDI event, whatever was planned since.
+
+    Records of old schedules are deleted, see `store_plans`. Of the latest event the powers are still there.
+
+    Args:
+        session: For reading.
+        asset: The device.
+        event_id: Number of the event.
+        duration: How much of it is wanted; less than a slot counts as one slot.
+
+    Returns:
+        Start of the first slot, power of consecutive slots (n,) [MW, consumption positive] and notes; None if it is
+        not known.
+    """
+    record = find_schedule_of_event(session, asset.id, event_id)
+    if record is not None:
+        power = np.asarray(record.power_mw, dtype=float)[: max(1, duration // record.resolution)]
+        return record.start, power, list(record.notes)
+    start = asset.soc_datetime
+    if start is None or asset.soc_udi_event_id != event_id:
+        return None
+    return start, read_schedule(session, asset, start, duration), []
 
 
 def read_schedule(session: Session, asset: Asset, start: datetime, duration: timedelta) -> Values:

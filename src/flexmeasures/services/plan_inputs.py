@@ -18,7 +18,7 @@ from flexmeasures.data.tables import Asset, ScheduleRecord
 from flexmeasures.domain.beliefs import mean_per_bin
 from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
 from flexmeasures.domain.scheduling import Commitment, Objective, PlanOptions, Tariff
-from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make_asset_site
+from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make_asset_site, with_usual_size
 from flexmeasures.domain.scheduling.flex_model import (
     DOCUMENTED_FLEX_MODELS,
     CurtailableModel,
@@ -244,6 +244,7 @@ class _Known:
             resolution,
             tariff,
             soc_mwh=wish.soc_mwh if wish.soc_mwh is not None else _soc_of(asset, earlier, wish.start),
+            reported=_report_of(wish),
             soc_min_mwh=asset.min_soc_in_mwh,
             soc_max_mwh=asset.max_soc_in_mwh,
             targets=self._targets(wish),
@@ -255,6 +256,7 @@ class _Known:
                 *_previous_plan(earlier, wish, slots, _replanning_price(model, planning)),
             ),
         )
+        situation, assumed = with_usual_size(model, situation)
         site = make_asset_site(model, situation)
         sooner = model.prefer_charging_sooner
         options = replace(
@@ -273,7 +275,7 @@ class _Known:
             options,
             agreements,
             currency,
-            (*notes, *site.notes),
+            (*notes, *assumed, *site.notes),
         )
 
     def _targets(self, wish: PlanWish) -> Mapping[datetime, float]:
@@ -443,6 +445,16 @@ def _soc_of(asset: Asset, earlier: EarlierPlan | None, start: datetime) -> float
         if asset.soc_datetime is None and earlier is not None and earlier.start <= start:
             known = (earlier.start, asset.soc_in_mwh)
     return carry_soc(known, earlier, start)
+
+
+def _report_of(wish: PlanWish) -> tuple[datetime, float] | None:
+    """When a state of charge was last reported, and how much [MWh]: by the event that is planned for, or before."""
+    if wish.soc_mwh is not None:
+        return wish.start, wish.soc_mwh
+    asset = wish.asset
+    if asset.soc_in_mwh is None or asset.soc_datetime is None:
+        return None
+    return asset.soc_datetime, asset.soc_in_mwh
 
 
 def _replanning_price(model: FlexModel, planning: Planning) -> float:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from rq.job import Job
 
 from flexmeasures.api.usef import messages, statuses
 from flexmeasures.api.usef.call import Body, Call, refuse_the_future, word_groups
@@ -16,7 +17,7 @@ from flexmeasures.domain.addresses import EventAddress
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.jobs.schedules import describe_failure, enqueue_schedule, find_job, planning_of
-from flexmeasures.services.make_schedule import plan_schedule, read_schedule
+from flexmeasures.services.make_schedule import plan_schedule, read_schedule_of_event
 from flexmeasures.services.request_schedule import (
     SCHEDULED_TYPES,
     ScheduleRequest,
@@ -112,13 +113,13 @@ def _planned_by_job(
     Returns:
         Where it starts, its power [MW], and what the scheduler noted about it.
     """
-    start, notes = _await_job(call, asset, address)
-    asked = add_duration(start, duration) - start
-    horizon = call.config["FLEXMEASURES_PLANNING_HORIZON"]
-    power = read_schedule(call.session, asset, start, min(asked, horizon))
-    if not len(power):
+    job = _await_job(call, asset, address)
+    at = asset.soc_datetime or call.now if job is None else job.args[0].at
+    asked = min(add_duration(at, duration) - at, call.config["FLEXMEASURES_PLANNING_HORIZON"])
+    found = read_schedule_of_event(call.session, asset, address.event_id, asked)
+    if found is None or not len(found[1]):
         raise statuses.UNKNOWN_SCHEDULE("The schedule was not found in the database.")
-    return start, power, notes
+    return (found[0] if job is None else at), *found[1:]
 
 
 def _planned_now(
@@ -144,11 +145,11 @@ def _planned_now(
     return start, plan.power_mw[:wanted], list(plan.notes)
 
 
-def _await_job(call: Call, asset: Asset, address: EventAddress) -> tuple[datetime, list[str]]:
+def _await_job(call: Call, asset: Asset, address: EventAddress) -> Job | None:
     """Make sure that an event's schedule was made.
 
     Returns:
-        Where the schedule starts, and what the scheduler noted about it.
+        The job that made it; None if it was forgotten since.
     """
     job = find_job(call.redis, asset.id, address.event_id)
     if job is None:
@@ -156,7 +157,7 @@ def _await_job(call: Call, asset: Asset, address: EventAddress) -> tuple[datetim
             raise statuses.UNRECOGNIZED_UDI_EVENT(
                 f"Event {address.event_id} of asset {asset.id} has no schedule. Post it first."
             )
-        return asset.soc_datetime, []
+        return None
     status = job.get_status()
     name = getattr(status, "value", status)
     if name != "finished":
@@ -174,4 +175,4 @@ def _await_job(call: Call, asset: Asset, address: EventAddress) -> tuple[datetim
             else explanations.get(name, f"The job has the unknown status {name}.")
         )
         raise statuses.UNKNOWN_SCHEDULE(text)
-    return job.args[0].at, job.meta.get("notes", [])
+    return job

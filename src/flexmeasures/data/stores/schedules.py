@@ -17,6 +17,7 @@ from flexmeasures.data.tables import Asset, AssetType, ScheduleRecord
 
 __all__ = [
     "find_schedule",
+    "find_schedule_of_event",
     "insert_schedules",
     "latest_schedules",
     "list_flexible_asset_ids",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 register_dumpers(psycopg.adapters)
+
+_NO_EVENT = -1
+"""Stands for no event where numbers of events, which are never negative, are compared."""
 
 _COLUMNS = [column.name for column in ScheduleRecord.__table__.columns if column.name != "id"]
 _MARKS = [f"%({name})b" if name in ("power_mw", "soc_mwh") else f"%({name})s" for name in _COLUMNS]
@@ -51,19 +55,39 @@ def find_schedule(session: Session, asset_id: int, at: datetime | None = None) -
     return session.scalar(query.options(joinedload(ScheduleRecord.source)))
 
 
+def find_schedule_of_event(session: Session, asset_id: int, event_id: int) -> ScheduleRecord | None:
+    """Find the schedule that was made for a UDI event of an asset; the last one, where an event was sent again."""
+    query = (
+        select(ScheduleRecord)
+        .where(ScheduleRecord.asset_id == asset_id, ScheduleRecord.udi_event_id == event_id)
+        .order_by(ScheduleRecord.id.desc())
+        .limit(1)
+        .options(*(defer(column) for column in (ScheduleRecord.explanation, ScheduleRecord.missed)))
+    )
+    return session.scalar(query)
+
+
 def insert_schedules(session: Session, rows: Sequence[dict[str, Any]], kept: int) -> None:
     """Store records of schedules, and delete all but the newest ones of their assets.
 
     Args:
         session: Within its transaction; the caller commits.
         rows: The columns of each record, profiles as arrays. One that was recorded at the same instant for the same
-            asset is replaced.
+            asset and event is replaced.
         kept: How many records an asset keeps, ≥ 1.
     """
     if not rows:
         return
-    same = tuple_(ScheduleRecord.asset_id, ScheduleRecord.recorded_at)
-    session.execute(delete(ScheduleRecord).where(same.in_([(r["asset_id"], r["recorded_at"]) for r in rows])))
+    same = tuple_(
+        ScheduleRecord.asset_id,
+        ScheduleRecord.recorded_at,
+        func.coalesce(ScheduleRecord.udi_event_id, _NO_EVENT),
+    )
+    keys = [
+        (r["asset_id"], r["recorded_at"], _NO_EVENT if r["udi_event_id"] is None else r["udi_event_id"])
+        for r in rows
+    ]
+    session.execute(delete(ScheduleRecord).where(same.in_(keys)))
     session.flush()
     driver: Any = session.connection().connection.driver_connection
     with driver.cursor() as cursor:

@@ -23,11 +23,15 @@ from flexmeasures.domain.scheduling.flex_model import (
 )
 from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.scheduling.needs import ChargingSession, session
+from flexmeasures.domain.scheduling.reach import within_reach
 from flexmeasures.domain.scheduling.schedule import SitePlan
 from flexmeasures.domain.scheduling.site import Commitment, Curtailable, Device, ShiftableLoad, Site, Tariff
-from flexmeasures.domain.time import daily_periods, format_instant
+from flexmeasures.domain.time import daily_periods, find_zone, format_instant
 
-__all__ = ["AssetSite", "Situation", "make_asset_site", "soc_of_asset"]
+__all__ = ["AssetSite", "Situation", "make_asset_site", "soc_of_asset", "with_usual_size"]
+
+_LONGEST_GAP = timedelta(days=2)
+"""Within this from any instant on, every daily stay is met."""
 
 _RUNNING_MW = 1e-9
 """A load with more power than this runs."""
@@ -45,6 +49,8 @@ class Situation:
         resolution: Length of a slot.
         tariff: What energy costs; its prices fix n.
         soc_mwh: State of charge at the start [MWh]; None: unknown.
+        reported: When a state of charge was last reported, and how much [MWh]; None: never. A report says that the
+            car is there.
         soc_min_mwh: Lowest state of charge by the asset itself [MWh].
         soc_max_mwh: Highest state of charge by the asset itself [MWh].
         targets: Instant → state of charge wanted [MWh]; also after the window.
@@ -61,6 +67,7 @@ class Situation:
     resolution: timedelta
     tariff: Tariff
     soc_mwh: float | None = None
+    reported: tuple[datetime, float] | None = None
     soc_min_mwh: float | None = None
     soc_max_mwh: float | None = None
     targets: Mapping[datetime, float] = field(default_factory=dict)
@@ -87,6 +94,10 @@ class Situation:
     def boundary_from(self, instant: datetime) -> int:
         """First boundary that does not lie before an instant; may be outside 0 … n."""
         return -((self.start - instant) // self.resolution)
+
+    def word(self, instant: datetime) -> str:
+        """Write an instant as its asset sees it: in ISO 8601 with the offset of its time zone."""
+        return format_instant(instant.astimezone(find_zone(self.zone)))
 
     def boundary_until(self, instant: datetime) -> int:
         """Last boundary that does not lie after an instant; may be outside 0 … n."""
@@ -133,8 +144,35 @@ def make_asset_site(model: FlexModel, at: Situation) -> AssetSite:
         devices = _loads(model, at, notes)
     elif isinstance(model, CurtailableModel):
         devices = (Curtailable(at.name, _forecast(at), model.minimum_mw, model.price),)
+    hours = np.full(at.slots, at.hours)
+    devices = tuple(within_reach(one, hours) if isinstance(one, StorageUse) else one for one in devices)
     site = Site(devices, at.tariff, commitments=at.commitments, name=at.name)
     return AssetSite(site, stays, tuple(notes))
+
+
+def with_usual_size(model: FlexModel, at: Situation) -> tuple[Situation, tuple[str, ...]]:
+    """Take a size for a store of which nobody has said how large it is, and say so.
+
+    A battery or a heat buffer is taken to hold what it takes in an hour at its highest power, or the most that it is
+    known to hold or wanted to. Other kinds of devices, and known sizes, stay as they are.
+    """
+    if isinstance(model, HeatBufferModel):
+        field_name, size, factor, lowest = "capacity_mwh", model.capacity_mwh, model.gain, 0.0
+    elif isinstance(model, StorageModel) and not isinstance(model, EvseModel):
+        field_name, size, factor = "soc_max_mwh", model.soc_max_mwh, model.efficiencies[0]
+        lowest = max(at.soc_min_mwh or 0.0, model.soc_min_mwh or 0.0, model.preferred_final_soc_mwh or 0.0)
+    else:
+        return at, ()
+    if size is not None or at.soc_max_mwh is not None:
+        return at, ()
+    power = at.capacity_mw if model.max_consumption_mw is None else model.max_consumption_mw
+    wanted = (*at.targets.values(), *(band.soc_mwh for band in model.soc_minima))
+    taken = max(power * factor, lowest, at.soc_mwh or 0.0, *wanted)
+    note = (
+        f"Nobody has said how large the store of {at.name} is: {taken:.6g} MWh was taken, what it takes in an hour or "
+        f"is known to hold. Set max_soc_in_mwh of the asset, or {field_name} of its flex model."
+    )
+    return replace(at, soc_max_mwh=taken), (note,)
 
 
 def soc_of_asset(asset: AssetSite, plan: SitePlan) -> FloatArray | None:
@@ -183,7 +221,7 @@ def _storage(model: StorageModel, at: Situation) -> StorageUse:
 
 def _unknown_soc(at: Situation) -> BadValues:
     return BadValues(
-        f"The state of charge of {at.name} at {format_instant(at.start)} is unknown: send a UDI event, or set its "
+        f"The state of charge of {at.name} at {at.word(at.start)} is unknown: send a UDI event, or set its "
         "soc_in_mwh and soc_datetime."
     )
 
@@ -230,28 +268,86 @@ def _by_boundary(
     return wishes
 
 
+@dataclass(frozen=True)
+class _Visit:
+    """One stay of a car.
+
+    Attributes:
+        stay: What is wanted of it each day.
+        opens: When it comes by habit.
+        closes: When it leaves.
+    """
+
+    stay: DailyStay
+    opens: datetime
+    closes: datetime
+
+
 def _cars(model: EvseModel, at: Situation, stays: dict[str, tuple[int, int]]) -> tuple[StorageUse, ...]:
+    reported = _reported_visit(model, at)
+    visits = [
+        _Visit(stay, *period)
+        for stay in model.stays
+        for period in daily_periods(at.start, at.end, at.zone, stay.arrival, stay.departure)
+    ]
+    if reported is not None and reported not in visits:  # it begins after the window, and yet the car is here
+        visits.append(reported)
     uses = []
-    for stay in model.stays:
-        for opens, closes in daily_periods(at.start, at.end, at.zone, stay.arrival, stay.departure):
-            arrival, departure = max(0, at.boundary_from(opens)), at.boundary_until(closes)
-            if arrival >= min(departure, at.slots):
-                continue
-            name = f"{at.name}, car from {format_instant(opens)}"
-            here = opens <= at.start and at.soc_mwh is not None
-            soc = at.soc_mwh if here and at.soc_mwh is not None else stay.soc_at_arrival_mwh
-            uses.append(_car(replace(_point(model, at), name=name), at, stay, (arrival, departure), soc))
-            stays[name] = arrival, min(departure, at.slots)
+    for visit in visits:
+        came, soc, brought = _arrival(visit, at, visit == reported)
+        arrival, departure = max(0, at.boundary_from(came)), at.boundary_until(visit.closes)
+        if arrival >= min(departure, at.slots):
+            continue
+        name = f"{at.name}, car from {at.word(came)}"
+        uses.append(
+            _car(replace(_point(model, at), name=name), at, visit, (arrival, departure), (soc, brought))
+        )
+        stays[name] = arrival, min(departure, at.slots)
     return tuple(uses)
 
 
+def _reported_visit(model: EvseModel, at: Situation) -> _Visit | None:
+    """Find the stay to which the last report belongs: the one that is on, or the next one if the car came early."""
+    if at.reported is None:
+        return None
+    since, _ = at.reported
+    visits = [
+        _Visit(stay, *period)
+        for stay in model.stays
+        for period in daily_periods(since, since + _LONGEST_GAP, at.zone, stay.arrival, stay.departure)
+    ]
+    first = min(visits, key=lambda visit: visit.closes, default=None)
+    return first if first is not None and first.closes > at.start else None
+
+
+def _arrival(visit: _Visit, at: Situation, is_reported: bool) -> tuple[datetime, float, float]:
+    """Tell when a car comes, with which state of charge the plan begins, and which one it has brought [MWh].
+
+    What was reported beats what is usual.
+    """
+    usual = visit.stay.soc_at_arrival_mwh
+    if is_reported and at.reported is not None:
+        since, soc = at.reported
+        brought = soc if since < visit.opens else usual
+        came = min(visit.opens, max(since, at.start))
+        return came, soc if at.soc_mwh is None or since > at.start else at.soc_mwh, brought
+    is_here = visit.opens <= at.start and at.soc_mwh is not None
+    return visit.opens, at.soc_mwh if is_here and at.soc_mwh is not None else usual, usual
+
+
 def _car(
-    point: StorageDevice, at: Situation, stay: DailyStay, period: tuple[int, int], soc: float
+    point: StorageDevice,
+    at: Situation,
+    visit: _Visit,
+    period: tuple[int, int],
+    levels: tuple[float, float],
 ) -> StorageUse:
+    """Describe a stay: its boundaries, the state of charge when it begins, and the one that the car has brought."""
     arrival, departure = period
-    wanted = stay.soc_wanted_mwh
+    soc, brought = levels
+    wanted = visit.stay.soc_wanted_mwh
     if wanted is None:
-        wanted = stay.soc_at_arrival_mwh + (stay.energy_wanted_mwh or 0.0)
+        wanted = brought + (visit.stay.energy_wanted_mwh or 0.0)
     use = session(point, ChargingSession(arrival, min(departure, at.slots), soc, max(wanted, 0.0)), at.slots)
     if departure <= at.slots:
         return use
@@ -291,7 +387,7 @@ def _forecast(at: Situation) -> FloatArray:
     forecast = at.forecast_mw
     if forecast is None or not np.all(np.isfinite(forecast)):
         raise NotEnoughData(
-            f"The power of {at.name} is not forecast from {format_instant(at.start)} to {format_instant(at.end)}: "
+            f"The power of {at.name} is not forecast from {at.word(at.start)} to {at.word(at.end)}: "
             "make forecasts first, or plan for a shorter time."
         )
     return forecast
@@ -311,11 +407,11 @@ def _loads(model: ShiftableLoadModel, at: Situation, notes: list[str]) -> tuple[
         if earliest + len(rest) > min(latest, at.slots):
             if closes <= at.end:
                 notes.append(
-                    f"The run of {at.name} from {format_instant(opens)} to {format_instant(closes)} has no time left: "
+                    f"The run of {at.name} from {at.word(opens)} to {at.word(closes)} has no time left: "
                     f"{len(rest)} slots are to come."
                 )
             continue
-        name = f"{at.name}, run from {format_instant(opens)}"
+        name = f"{at.name}, run from {at.word(opens)}"
         loads.append(ShiftableLoad(name, rest, earliest, latest, model.interruptible))
     return tuple(loads)
 

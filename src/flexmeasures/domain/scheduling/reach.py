@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "missed_by",
     "reachable_band",
     "simulate_soc",
+    "within_reach",
 ]
 
 _TOLERANCE_MWH = 1e-9
@@ -163,6 +164,29 @@ def reachable_band(use: StorageUse, hours: FloatArray) -> tuple[FloatArray, Floa
         upper[slot + 1] = max(upper[slot + 1], low)
         low, high = max(low, lower[slot + 1]), min(high, upper[slot + 1])
     return lower, upper
+
+
+def within_reach(use: StorageUse, hours: FloatArray) -> StorageUse:
+    """Raise targets of a device that cannot be discharged to what is in it anyway.
+
+    A one-way charging point cannot empty a car: one that comes fuller than its target, or was to be fuller before, has
+    what is wanted. Targets from which it is not kept by that are met exactly, as of any other device.
+    """
+    if not use.targets or np.any(np.asarray(use.device.max_production_mw, dtype=float) > 0):
+        return use
+    dynamics = Dynamics(use, hours)
+    wishes = wishes_by_boundary(use)
+    targets = dict(use.targets)
+    low = high = float(use.soc_at_start_mwh)
+    for slot in range(min(max(targets), hours.size)):
+        low = dynamics.step(slot, low, 0.0)
+        high = dynamics.step(slot, high, dynamics.highest_power(slot, high))
+        high = max(low, min(high, dynamics.soc_max[slot + 1]))
+        boundary = slot + 1
+        if boundary in targets:
+            targets[boundary] = max(targets[boundary], low)
+        low = max([low, *(min(wish.lower, high) for wish in wishes.get(boundary, ()))])
+    return replace(use, targets=targets)
 
 
 @dataclass
