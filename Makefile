@@ -3,12 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?=
+UPGRADE ?=
+# Each test process starts servers of its own.
+WORKERS ?= 2
+INSTALL = $(BIN)/python tools/install.py
+LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format lint types imports unit docs bench e2e clean
+.PHONY: help demo run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e clean
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -17,14 +22,14 @@ $(BIN)/python:
 		{ rm -rf $(VENV); echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
 
 # One stamp an extra, so that `make demo` need not wait for the test tools.
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
-	@echo "Installing FlexMeasures into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing FlexMeasures into $(VENV); this takes a minute or two ..."
+	@$(INSTALL) $(LOCKED) --editable .
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Installing the test tools into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@$(INSTALL) $(LOCKED) --editable '.[test]'
 	@touch $@
 
 demo: $(VENV)/.installed ## Schedule a small site on real data, end to end (SERVE=1 keeps the server running)
@@ -34,7 +39,44 @@ run: $(VENV)/.installed ## Serve FlexMeasures on http://localhost:5000, nothing 
 	@$(BIN)/flexmeasures run
 
 test: $(VENV)/.installed-test ## All tests but those that need a browser
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal
+
+# The other rings have environments of their own. Warnings of versions that nobody has adapted to yet are shown, not errors.
+NEWEST := .venv-newest
+LOWEST := .venv-lowest
+
+$(NEWEST)/bin/python $(LOWEST)/bin/python:
+	@$(PYTHON) -m venv $(dir $(@D))
+
+.PHONY: newest
+newest: $(NEWEST)/bin/python
+	@echo "Installing the newest versions into $(NEWEST) ..."
+	@$(NEWEST)/bin/python tools/install.py --upgrade --upgrade-strategy eager --editable '.[test]'
+	@$(NEWEST)/bin/python -m pip --disable-pip-version-check freeze --exclude-editable | \
+		$(PYTHON) tools/compare_versions.py constraints.txt
+
+test-newest: newest ## All tests on the newest versions of all packages
+	@$(NEWEST)/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -W default
+
+smoke-newest: newest
+	@$(NEWEST)/bin/python -m pytest -W default $(SMOKE)
+
+test-lowest: $(LOWEST)/bin/python $(VENV)/.uv ## Smoke tests on the lowest versions that pyproject.toml allows
+	@$(VENV)/uv/bin/uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --no-header --no-annotate \
+		--no-emit-index-url --extra test --output-file $(LOWEST)/constraints.txt pyproject.toml
+	@$(LOWEST)/bin/python tools/install.py --constraint $(LOWEST)/constraints.txt --editable '.[test]'
+	@$(LOWEST)/bin/python -m pytest -W default $(SMOKE)
+
+SMOKE := tests/unit tests/contract/test_walk.py tests/contract/test_api_meter_data.py tests/contract/test_rest_users.py \
+	tests/contract/test_cli_json.py tests/contract/test_forecast_jobs.py tests/contract/processes/test_worker_command.py
+
+$(VENV)/.uv: | $(BIN)/python
+	@$(INSTALL) --quiet --target $(VENV)/uv --upgrade uv
+	@touch $@
+
+lock: $(VENV)/.uv ## Write constraints.txt anew, for all platforms; versions stay unless UPGRADE=1
+	@$(VENV)/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate \
+		--no-emit-index-url $(if $(UPGRADE),--upgrade) --output-file constraints.txt pyproject.toml
 
 check: lint types imports unit ## Format, lint, types, import rules, unit tests
 
@@ -63,4 +105,4 @@ bench: $(VENV)/.installed-test ## Benchmarks: medians, ratios and where the time
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) instance build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NEWEST) $(LOWEST) instance build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -45,7 +45,9 @@ def count(app):
 
 
 @pytest.mark.parametrize("kind", POSTS)
-@pytest.mark.parametrize("prior", [YEAR_9998, (NOW + timedelta(hours=1)).isoformat()])
+@pytest.mark.parametrize(
+    "prior", [YEAR_9998, (NOW + timedelta(hours=1)).isoformat()], ids=["year-9998", "in-an-hour"]
+)
 @pytest.mark.parametrize("horizon", [None, "PT0H"])
 def test_a_prior_in_the_future_is_refused(app, owner, cast, kind, prior, horizon):
     """A prior later than now is INVALID_HORIZON, with a horizon or without, and nothing is stored."""
