@@ -127,7 +127,7 @@ def _remarks(shown: ShownSchedule) -> list[str]:
     outcome = f"Outcome: {shown.outcome}"
     if shown.gap:
         outcome += f", within {shown.gap:.2%} of the lowest cost"
-    return [saving, moved, outcome, *(f"Note: {note}" for note in shown.notes)]
+    return [saving, moved, outcome, *(f"Note: {note}" for note in shown.notes_for_people)]
 
 
 for command in (show_order_book, show_orders, show_settlement):

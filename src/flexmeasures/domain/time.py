@@ -26,6 +26,7 @@ __all__ = [
     "event_grid",
     "find_zone",
     "format_duration",
+    "format_in_zone",
     "format_instant",
     "from_datetime64",
     "is_timezone",
@@ -37,6 +38,7 @@ __all__ = [
     "parse_instant",
     "to_datetime64",
     "to_microseconds",
+    "word_instants",
 ]
 
 Instants = np.ndarray[Any, np.dtype[np.datetime64]]
@@ -47,6 +49,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE_AND_TIME = re.compile(r"^\d{4}-?\d{2}-?\d{2}[T ]\d{2}", re.ASCII)
 _MICROSECOND = timedelta(microseconds=1)
 _REPEAT = re.compile(r"^(-?)R\d*/(.*)$")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)")
 
 
 def parse_instant(text: object, name: str = "start") -> datetime:
@@ -102,6 +105,47 @@ def format_instant(instant: datetime) -> str:
     '2021-06-01T12:00:00Z'
     """
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def format_in_zone(instant: datetime, zone: str) -> str:
+    """Write an instant in ISO 8601 with the offset of a time zone, such as that of an asset.
+
+    >>> format_in_zone(datetime(2021, 6, 1, 6, tzinfo=UTC), "Europe/Amsterdam")
+    '2021-06-01T08:00:00+02:00'
+    """
+    return format_instant(instant.astimezone(find_zone(zone)))
+
+
+def word_instants(text: str, zone: str, start: datetime, resolution: timedelta) -> str:
+    """Write the instants in a text for people: local times, those of the first day without their date.
+
+    Args:
+        text: With instants in ISO 8601.
+        zone: IANA name of the time zone.
+        start: An instant of the first day; the midnight that ends this day is called 24:00.
+        resolution: To whose nearest multiple from midnight on times are rounded.
+
+    >>> noon = datetime(2021, 6, 1, 12, tzinfo=UTC)
+    >>> word_instants("from 2021-06-01T16:00:00Z to 2021-06-02T06:00:00Z", "UTC", noon, timedelta(hours=1))
+    'from 16:00 to 2021-06-02 06:00'
+    """
+    tz = find_zone(zone)
+    first = start.astimezone(tz).date()
+
+    def word(match: re.Match[str]) -> str:
+        local = parse_instant(match[0]).astimezone(tz)
+        since = timedelta(
+            hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond
+        )
+        rounded = round(since / resolution) * resolution if resolution <= timedelta(hours=1) else since
+        day = local.date() + rounded // timedelta(days=1) * timedelta(days=1)
+        minutes = rounded % timedelta(days=1) // timedelta(minutes=1)
+        if day == first + timedelta(days=1) and minutes == 0:
+            return "24:00"
+        clock = f"{minutes // 60:02}:{minutes % 60:02}"
+        return clock if day == first else f"{day.isoformat()} {clock}"
+
+    return _INSTANT.sub(word, text)
 
 
 def parse_duration(text: object, name: str = "duration") -> timedelta | isodate.Duration:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from flexmeasures.domain.scheduling import (
 )
 from flexmeasures.domain.scheduling.asset_site import soc_of_asset
 from flexmeasures.domain.scheduling.reach import missed_by, simulate_soc
-from flexmeasures.domain.time import format_instant
+from flexmeasures.domain.time import format_in_zone
 from flexmeasures.services.plan_inputs import PlanInput
 from flexmeasures.services.schedulers import BUILT_IN, Scheduler, SchedulingTask, find_scheduler
 
@@ -65,6 +66,8 @@ class Plan:
         value: What it costs, saves, shifts and curtails beside the baseline.
         has_co2: Whether emissions are known.
         explanation: Marginal prices and values, what bound in each slot, and the costs of simple plans.
+        zone: Time zone of the asset.
+        asked: Device and boundary → the instant for which something was asked there.
     """
 
     asset_id: int
@@ -83,6 +86,22 @@ class Plan:
     value: ActivationValue
     has_co2: bool
     explanation: Mapping[str, Any]
+    zone: str = "UTC"
+    asked: Mapping[tuple[str, int], datetime] = field(default_factory=dict)
+
+    def word_time(self, device: str, place: int) -> str:
+        """Write when a slot of a device starts, or what boundary it is: as it was asked for, in the asset's zone."""
+        return format_in_zone(
+            self.asked.get((device, place), self.start + place * self.resolution), self.zone
+        )
+
+    @property
+    def missed_sentences(self) -> list[str]:
+        """What could not be kept, a sentence each."""
+        return [
+            one.sentence(self.word_time(one.device, one.index), partial(self.word_time, one.device))
+            for one in self.missed
+        ]
 
     @property
     def missed_as_data(self) -> list[dict[str, Any]]:
@@ -91,11 +110,11 @@ class Plan:
             {
                 "limit": one.limit,
                 "device": one.device,
-                "at": format_instant(self.start + one.index * self.resolution),
+                "at": self.word_time(one.device, one.index),
                 "wanted": one.wanted,
                 "reached": one.reached,
                 "unit": one.unit,
-                "clashes": list(one.clashes),
+                "clashes": one.clashes_at(partial(self.word_time, one.device)),
             }
             for one in self.missed
         ]
@@ -234,8 +253,7 @@ def _evaluated(
     missed, other = remarks
     missed += tuple(one for agreed in known.agreements for one in _deviations(agreed, at.name, power))
     baseline, expected, baseline_cost = _baseline(known, simple)
-    timed = [one.sentence(format_instant(at.start + one.index * at.resolution)) for one in missed]
-    return Plan(
+    plan = Plan(
         known.asset_id,
         model,
         at.start,
@@ -246,7 +264,7 @@ def _evaluated(
         outcome,
         gap,
         missed,
-        (*known.notes, *other, *timed),
+        (*known.notes, *other),
         known.currency,
         baseline,
         value_of(
@@ -256,7 +274,10 @@ def _evaluated(
         ),
         at.tariff.co2_kg_per_mwh is not None,
         reasons,
+        at.zone,
+        known.site.asked,
     )
+    return replace(plan, notes=(*plan.notes, *plan.missed_sentences))
 
 
 def _baseline(known: PlanInput, simple: tuple[Baseline, ...]) -> tuple[str, Values, Cost]:

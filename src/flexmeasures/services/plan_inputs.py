@@ -35,7 +35,14 @@ from flexmeasures.domain.scheduling.references import (
     sensor_references,
 )
 from flexmeasures.domain.scheduling.rolling import AgreedPower, EarlierPlan, carry_soc, power_on_grid
-from flexmeasures.domain.time import Instants, event_grid, format_instant, parse_instant
+from flexmeasures.domain.time import (
+    Instants,
+    event_grid,
+    format_in_zone,
+    from_datetime64,
+    parse_instant,
+    to_datetime64,
+)
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
@@ -87,6 +94,10 @@ class PlanWish:
     def resolution(self) -> timedelta:
         """Length of a slot."""
         return self.asset.sensor.event_resolution
+
+    def word(self, instant: datetime) -> str:
+        """Write an instant with the offset of the asset's time zone."""
+        return format_in_zone(instant, self.asset.sensor.timezone)
 
     @property
     def slots(self) -> int:
@@ -331,7 +342,7 @@ class _Known:
         if not known.size:
             if model.objective == "co2":
                 raise NotEnoughData(
-                    f"No CO₂ intensity is known for {wish.asset.name} from {format_instant(wish.start)} on: post it "
+                    f"No CO₂ intensity is known for {wish.asset.name} from {wish.word(wish.start)} on: post it "
                     "first, or minimise cost."
                 )
             return tariff, [*notes, "The CO₂ intensity of the grid is not known; emissions are not counted."]
@@ -351,17 +362,24 @@ class _Known:
         if not known.size:
             raise UnknownPrices(
                 f"Prices unknown for planning window: market {self.sensors[market_id].name!r} has none from "
-                f"{format_instant(wish.start)} to {format_instant(wish.end)}. Post them and send a new UDI event."
+                f"{wish.word(wish.start)} to {wish.word(wish.end)}. Post them and send a new UDI event."
             )
         prices = prices[: known[-1] + 1]
         notes = []
         if prices.size < wish.slots:
-            last = format_instant(wish.start + prices.size * wish.resolution)
+            last = wish.word(self._known_until(market_id, wish, prices.size))
             notes.append(f"Prices are known until {last}, so the schedule ends there.")
         if known.size < prices.size:
             missing = prices.size - known.size
             notes.append(f"{missing} missing prices were taken to be like the ones beside them.")
         return _like_neighbours(prices, known) * _per_mwh(self.sensors[market_id].unit), notes
+
+    def _known_until(self, market_id: int, wish: PlanWish, slots: int) -> datetime:
+        """Find when the last price ends that covers the end of so many slots; prices need not end with a slot."""
+        sources = self.public.sources_for(market_id, wish.asset.owner_id)
+        starts, _ = self.public.latest(market_id, sources)
+        last = np.searchsorted(starts, to_datetime64(wish.start + slots * wish.resolution)) - 1
+        return from_datetime64(starts[last]) + self.sensors[market_id].event_resolution
 
     def _forecast(self, wish: PlanWish, slots: int) -> Values | None:
         """Power that was expected of the asset before the fact, nan where nothing was; None if nothing at all."""
@@ -380,7 +398,7 @@ class _Known:
         known = np.flatnonzero(covered >= 1)
         if not known.size:
             raise NotEnoughData(
-                f"Nothing is known about the usage of {wish.asset.name} from {format_instant(wish.start)} on: post "
+                f"Nothing is known about the usage of {wish.asset.name} from {wish.word(wish.start)} on: post "
                 "or forecast it first."
             )
         if known.size < slots:

@@ -14,7 +14,7 @@ from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.stores.schedules import find_schedule
 from flexmeasures.data.tables import Asset, ScheduleRecord
 from flexmeasures.domain.errors import NotFound
-from flexmeasures.domain.time import format_duration, format_instant
+from flexmeasures.domain.time import format_duration, format_instant, word_instants
 
 __all__ = ["ShownPlan", "ShownSchedule", "find_shown_schedule"]
 
@@ -93,6 +93,11 @@ class ShownSchedule:
             for device, slots in binding.items()
             for name in slots[slot]
         ]
+
+    @property
+    def notes_for_people(self) -> list[str]:
+        """The notes with local times, rounded to slots."""
+        return [word_instants(note, self.zone, self.start, self.resolution) for note in self.notes]
 
     def as_data(self) -> dict[str, Any]:
         """Give it as plain lists and numbers, ready for JSON."""

@@ -26,7 +26,7 @@ from flexmeasures.domain.scheduling.needs import ChargingSession, session
 from flexmeasures.domain.scheduling.reach import within_reach
 from flexmeasures.domain.scheduling.schedule import SitePlan
 from flexmeasures.domain.scheduling.site import Commitment, Curtailable, Device, ShiftableLoad, Site, Tariff
-from flexmeasures.domain.time import daily_periods, find_zone, format_instant
+from flexmeasures.domain.time import daily_periods, format_in_zone
 
 __all__ = ["AssetSite", "Situation", "make_asset_site", "soc_of_asset", "with_usual_size"]
 
@@ -96,8 +96,8 @@ class Situation:
         return -((self.start - instant) // self.resolution)
 
     def word(self, instant: datetime) -> str:
-        """Write an instant as its asset sees it: in ISO 8601 with the offset of its time zone."""
-        return format_instant(instant.astimezone(find_zone(self.zone)))
+        """Write an instant as its asset sees it."""
+        return format_in_zone(instant, self.zone)
 
     def boundary_until(self, instant: datetime) -> int:
         """Last boundary that does not lie after an instant; may be outside 0 … n."""
@@ -111,11 +111,13 @@ class AssetSite:
     Attributes:
         site: The devices, whose powers add up to that of the asset.
         stays: Device → boundaries at which a car comes and leaves.
+        asked: Device and boundary → the instant for which something was asked there; it may lie within a slot.
         notes: What cannot be planned any more, as sentences.
     """
 
     site: Site
     stays: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    asked: Mapping[tuple[str, int], datetime] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -134,8 +136,9 @@ def make_asset_site(model: FlexModel, at: Situation) -> AssetSite:
     stays: dict[str, tuple[int, int]] = {}
     notes: list[str] = []
     devices: tuple[Device, ...] = ()
+    asked = {(at.name, _boundary_of(instant, at)): instant for instant in at.targets}
     if isinstance(model, EvseModel) and model.stays and not at.targets:
-        devices = _cars(model, at, stays)
+        devices = _cars(model, at, stays, asked)
     elif isinstance(model, StorageModel):
         devices = (_storage(model, at),)
     elif isinstance(model, HeatBufferModel):
@@ -147,7 +150,7 @@ def make_asset_site(model: FlexModel, at: Situation) -> AssetSite:
     hours = np.full(at.slots, at.hours)
     devices = tuple(within_reach(one, hours) if isinstance(one, StorageUse) else one for one in devices)
     site = Site(devices, at.tariff, commitments=at.commitments, name=at.name)
-    return AssetSite(site, stays, tuple(notes))
+    return AssetSite(site, stays, asked, tuple(notes))
 
 
 def with_usual_size(model: FlexModel, at: Situation) -> tuple[Situation, tuple[str, ...]]:
@@ -194,8 +197,7 @@ def _storage(model: StorageModel, at: Situation) -> StorageUse:
         raise _unknown_soc(at)
     targets: dict[int, float] = {}
     for instant, wanted in at.targets.items():
-        # A target between two slots is met at the end of the earlier one, so that it holds at its time.
-        targets[max(1, at.boundary_until(instant))] = wanted
+        targets[_boundary_of(instant, at)] = wanted
     device = _point(model, at)
     if np.isinf(device.soc_max_mwh) and isinstance(model, EvseModel):
         device = replace(device, soc_max_mwh=max([soc, *targets.values()]))
@@ -217,6 +219,11 @@ def _storage(model: StorageModel, at: Situation) -> StorageUse:
         model.preferred_final_soc_mwh,
         model.final_soc_price,
     )
+
+
+def _boundary_of(instant: datetime, at: Situation) -> int:
+    """Find where a target is met: between two slots at the end of the earlier one, so that it holds at its time."""
+    return max(1, at.boundary_until(instant))
 
 
 def _unknown_soc(at: Situation) -> BadValues:
@@ -283,7 +290,12 @@ class _Visit:
     closes: datetime
 
 
-def _cars(model: EvseModel, at: Situation, stays: dict[str, tuple[int, int]]) -> tuple[StorageUse, ...]:
+def _cars(
+    model: EvseModel,
+    at: Situation,
+    stays: dict[str, tuple[int, int]],
+    asked: dict[tuple[str, int], datetime],
+) -> tuple[StorageUse, ...]:
     reported = _reported_visit(model, at)
     visits = [
         _Visit(stay, *period)
@@ -303,6 +315,7 @@ def _cars(model: EvseModel, at: Situation, stays: dict[str, tuple[int, int]]) ->
             _car(replace(_point(model, at), name=name), at, visit, (arrival, departure), (soc, brought))
         )
         stays[name] = arrival, min(departure, at.slots)
+        asked[name, departure] = visit.closes
     return tuple(uses)
 
 

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Missed"]
+__all__ = ["Missed", "Obstacle"]
+
+
+class Obstacle(str):
+    """A limit at one boundary that stands against a wish.
+
+    As text it counts boundaries; who knows the time of a boundary says it with `at`.
+
+    >>> Obstacle("soc target", 2), Obstacle("soc target", 2).at("08:00")
+    ('soc target at boundary 2', 'soc target at 08:00')
+    """
+
+    limit: str
+    boundary: int
+
+    def __new__(cls, limit: str, boundary: int) -> Obstacle:
+        """Name a limit and its boundary (0 … n)."""
+        text = super().__new__(cls, f"{limit} at boundary {boundary}")
+        text.limit, text.boundary = limit, boundary
+        return text
+
+    def at(self, when: str) -> str:
+        """Name it with a time instead of the number of its boundary."""
+        return f"{self.limit} at {when}"
 
 
 @dataclass(frozen=True)
@@ -18,7 +42,7 @@ class Missed:
         wanted: What was asked for [unit].
         reached: What the schedule has instead [unit].
         unit: ``"MWh"`` at a boundary, ``"MW"`` in a slot, ``"run"`` for a load that does not run.
-        clashes: Names of the limits that stand against it.
+        clashes: Names of the limits that stand against it; those that hold at one boundary as `Obstacle`.
     """
 
     limit: str
@@ -42,9 +66,19 @@ class Missed:
         """
         return self.sentence(f"{'boundary' if self.unit == 'MWh' else 'slot'} {self.index}")
 
-    def sentence(self, when: str) -> str:
-        """Say it in one sentence, with the time as the reader knows it."""
-        reason = f"; in its way: {', '.join(self.clashes)}" if self.clashes else ""
+    def clashes_at(self, word: Callable[[int], str]) -> list[str]:
+        """Name what stands against it, with the time of boundaries as the reader knows it."""
+        return [one.at(word(one.boundary)) if isinstance(one, Obstacle) else one for one in self.clashes]
+
+    def sentence(self, when: str, word: Callable[[int], str] | None = None) -> str:
+        """Say it in one sentence.
+
+        Args:
+            when: When, as the reader knows it.
+            word: Gives the time of a boundary, as the reader knows it; None: boundaries are counted.
+        """
+        named = self.clashes if word is None else self.clashes_at(word)
+        reason = f"; in its way: {', '.join(named)}" if named else ""
         return (
             f"{self.limit} of {self.device} at {when}: wanted {self.wanted:.6g} {self.unit}, "
             f"reached {self.reached:.6g} {self.unit}{reason}."

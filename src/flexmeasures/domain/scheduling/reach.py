@@ -10,7 +10,7 @@ import numpy as np
 
 from flexmeasures.domain.scheduling.devices import StorageDevice, StorageUse
 from flexmeasures.domain.scheduling.linear import FloatArray
-from flexmeasures.domain.scheduling.missed import Missed
+from flexmeasures.domain.scheduling.missed import Missed, Obstacle
 from flexmeasures.domain.scheduling.wishes import SoftLimit, straight_pieces, wishes_by_boundary
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 _TOLERANCE_MWH = 1e-9
+_MOST_SEARCHES = 20
+"""For so many missed wishes later ones are searched for what keeping them would spoil: each search goes to the end."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def _obstacles(power_limit: str, edge: tuple[str, int] | None, boundary: int) ->
     if edge is None:
         return (power_limit,)
     name, since = edge
-    return (name,) if since == boundary else (power_limit, f"{name} at boundary {since}")
+    return (name,) if since == boundary else (power_limit, Obstacle(name, since))
 
 
 def limits_by_boundary(use: StorageUse, dynamics: Dynamics) -> Iterator[list[SoftLimit]]:
@@ -305,18 +307,73 @@ def missed_by(use: StorageUse, hours: FloatArray, soc: FloatArray) -> list[Misse
     dynamics = Dynamics(use, hours)
     asked = [(limit, float(soc[limit.boundary])) for limit in _suspects(use, dynamics, soc)]
     broken = [(limit, reached) for limit, reached in asked if _is_missed(limit, reached)]
-    violation = first_violation(use, hours) if broken else None
-    missed = []
-    for limit, reached in broken:
-        clashes: tuple[str, ...] = ()
-        if violation:
-            is_first = (violation.limit, violation.boundary) == (limit.limit, limit.boundary)
-            clashes = (
-                violation.clashes if is_first else (f"{violation.limit} at boundary {violation.boundary}",)
-            )
-        wanted = min(max(reached, limit.lower), limit.upper)
-        missed.append(Missed(limit.limit, use.name, limit.boundary, wanted, reached, clashes=clashes))
-    return missed
+    if not broken:
+        return []
+    clashes = _what_stands_against([limit for limit, _ in broken], use, dynamics, soc)
+    return [
+        Missed(
+            limit.limit,
+            use.name,
+            limit.boundary,
+            min(max(reached, limit.lower), limit.upper),
+            reached,
+            clashes=clashes[limit],
+        )
+        for limit, reached in broken
+    ]
+
+
+def _what_stands_against(
+    broken: list[SoftLimit], use: StorageUse, dynamics: Dynamics, soc: FloatArray
+) -> dict[SoftLimit, tuple[str, ...]]:
+    """Name for each missed wish what keeps the device from it, if all else stays as good as it is.
+
+    That is what the device cannot do since an earlier limit, or else a later wish that keeping it would spoil.
+    """
+    by_boundary = [
+        [_as_reached(limit, float(soc[limit.boundary])) for limit in limits]
+        for limits in limits_by_boundary(use, dynamics)
+    ]
+    open_wishes: dict[int, list[SoftLimit]] = {}
+    for limit in broken:
+        open_wishes.setdefault(limit.boundary, []).append(limit)
+    found: dict[SoftLimit, tuple[str, ...]] = {}
+    reachable, before, searches = _Range(use.soc_at_start_mwh, use.soc_at_start_mwh), None, 0
+    for slot, limits in enumerate(by_boundary):
+        reachable.move(dynamics, slot)
+        for limit in limits:
+            reachable.cut(limit)
+        for limit in open_wishes.get(slot + 1, ()):
+            trial = replace(reachable)
+            violation = trial.cut(limit)
+            if violation is not None:
+                found[limit] = violation.clashes
+            elif before is not None and (before.limit, before.boundary) == (limit.limit, limit.boundary - 1):
+                found[limit] = found[before]  # a wish that lasts is spoilt by one and the same
+            elif searches < _MOST_SEARCHES:
+                searches += 1
+                found[limit] = _first_spoilt(trial, slot + 1, by_boundary, dynamics)
+            else:
+                found[limit] = ()
+            before = limit
+    return found
+
+
+def _first_spoilt(
+    trial: _Range, slot: int, by_boundary: list[list[SoftLimit]], dynamics: Dynamics
+) -> tuple[str, ...]:
+    """Name the first limit that can no longer be kept from a range on; nothing if all can."""
+    for later in range(slot, len(by_boundary)):
+        trial.move(dynamics, later)
+        for limit in by_boundary[later]:
+            if trial.cut(limit) is not None:
+                return (Obstacle(limit.limit, limit.boundary),)
+    return ()
+
+
+def _as_reached(limit: SoftLimit, reached: float) -> SoftLimit:
+    """Ask of a limit no more than what a plan reaches."""
+    return replace(limit, lower=min(limit.lower, reached), upper=max(limit.upper, reached))
 
 
 def _suspects(use: StorageUse, dynamics: Dynamics, soc: FloatArray) -> Iterator[SoftLimit]:

@@ -23,6 +23,8 @@ from flexmeasures.domain.scheduling import (
 )
 from flexmeasures.domain.scheduling.highs import HighsSolver
 from flexmeasures.domain.scheduling.linear import LinearSolution, Status
+from flexmeasures.domain.scheduling.missed import Missed, Obstacle
+from flexmeasures.domain.scheduling.reach import missed_by
 
 FALLBACK = PlanOptions(relax=False)
 BATTERY = battery("b", 1.0, max_soc_mwh=5.0)
@@ -210,3 +212,47 @@ def test_excluded_devices_do_not_meet_even_in_the_fallback():
         ("soc minimum", "second", 0.0),
         ("soc minimum", "second", -1.0),
     ]
+
+
+def storage(power, high, **more):
+    """A car that cannot be discharged."""
+    return StorageDevice("car", power, 0.0, 0.0, high, **more)
+
+
+def test_each_miss_names_what_stands_against_it_itself():
+    """Two targets out of reach for reasons of their own: power for the first, the size of the store for the second."""
+    use = StorageUse(storage(1.0, 6.0), 0.0, {2: 4.0, 8: 9.0})
+    plan = plan_site(Site((use,), Tariff([10.0] * 8)), resolution_hours=1.0)
+    named = {one.index: (one.wanted, round(one.reached, 6), one.clashes) for one in plan.missed}
+    assert named == {
+        2: (4.0, 2.0, ("maximum consumption",)),
+        8: (9.0, 6.0, ("soc maximum",)),
+    }
+
+
+def test_the_limit_that_holds_a_device_back_is_named_with_its_own_boundary():
+    """From the 2 MWh that it must have at boundary 3, two hours at 1 MW lead to 4 at boundary 5, not to 6."""
+    use = StorageUse(storage(1.0, 9.0), 0.0, {1: 0.5, 3: 2.0, 5: 6.0})
+    missed = missed_by(use, np.ones(6), np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 4.0]))
+    assert [(one.index, one.clashes) for one in missed] == [
+        (5, ("maximum consumption", "soc target at boundary 3"))
+    ]
+
+
+def test_a_wish_that_a_later_one_spoils_names_that_one():
+    """For 5 MWh at boundary 6 at 1 MW there must be 3 at boundary 4: a wish for 1 there cannot be kept."""
+    use = StorageUse(storage(1.0, 9.0), 0.0, {2: 1.0, 6: 5.0}, soc_maxima={4: 1.0})
+    missed = missed_by(use, np.ones(6), np.array([0.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert [(one.limit, one.clashes) for one in missed] == [
+        ("soc maximum wished", ("soc target at boundary 6",))
+    ]
+
+
+def test_a_time_instead_of_a_boundary():
+    """Who knows times says them: of the miss and of what stands against it."""
+    missed = Missed(
+        "soc target", "car", 5, 6.0, 4.0, clashes=("maximum consumption", Obstacle("soc target", 3))
+    )
+    assert missed.sentence("08:00", lambda boundary: f"0{boundary}:00") == (
+        "soc target of car at 08:00: wanted 6 MWh, reached 4 MWh; in its way: maximum consumption, soc target at 03:00."
+    )
