@@ -281,24 +281,67 @@ def test_a_belief_posted_again_changes_nothing(owner, cast):
     assert owner.get("getMeterData", **question(address)).json["values"] == SIX
 
 
-def test_one_clash_keeps_the_whole_request_out(owner, cast, stored):
-    """A request is stored whole or not at all, over groups and events."""
+RECEIVED = "ALREADY_RECEIVED_AND_SUCCESSFULLY_PROCESSED"
+
+
+def test_what_is_new_beside_what_is_known_is_stored(owner, cast, stored):
+    """A repeated quarter-hour does not keep new ones out; the answer says how many of each there are."""
+    address = cast.address("building")
+    owner.post("postMeterData", reading(address, values=SIX[:1], duration="PT15M"))
+    answer = owner.post("postMeterData", reading(address))
+    assert (answer.status_code, answer.json["status"]) == (200, "PROCESSED")
+    assert "5 values are new; 1 had been received before" in answer.json["message"]
+    assert owner.get("getMeterData", **question(address)).json["values"] == SIX
+
+
+@pytest.mark.parametrize("size", [6, 2000], ids=["few", "many"])
+def test_what_contradicts_is_refused_and_what_is_new_is_stored(owner, cast, size):
+    """Another value for a known event is refused with the values that clash; new events beside it are stored."""
+    address, minutes = cast.address("building"), 15 * size
+    owner.post("postMeterData", reading(address, values=[5, 7], duration="PT30M"))
+    series = [5, 8, *range(size - 2)]
+    answer = owner.post("postMeterData", reading(address, values=series, duration=f"PT{minutes}M"))
+    assert (answer.status_code, answer.json["status"], answer.json["results"]) == (400, RECEIVED, "Rejected")
+    for part in (f"{size - 2} are new and stored", "1 had been received before", "1 were refused"):
+        assert part in answer.json["message"]
+    assert "8 instead of 7" in answer.json["message"]
+    found = owner.get("getMeterData", **question(address, duration=f"PT{minutes}M")).json["values"]
+    assert found == [5, 7, *range(size - 2)]
+
+
+def test_a_clash_in_one_group_leaves_the_other_group(owner, cast, stored):
+    """Groups are stored as far as they are new."""
     owner.post("postMeterData", reading(cast.address("building"), values=[5], duration="PT15M"))
     groups = [
         {"connection": cast.address("two_way"), "values": SIX},
         {"connection": cast.address("building"), "values": SIX},
     ]
     again = owner.post("postMeterData", reading(None, values=None) | {"groups": groups})
-    assert again.json["status"] == "ALREADY_RECEIVED_AND_SUCCESSFULLY_PROCESSED"
-    assert stored("two_way") == {}
-    assert len(stored("building")) == 1
+    assert again.json["status"] == RECEIVED
+    assert len(stored("two_way")) == len(stored("building")) == 6
 
 
-def test_the_same_asset_twice_in_a_request_is_refused(owner, cast, stored):
-    """Two values for one event by one source at one time contradict each other."""
+@pytest.mark.parametrize("second", ["address", "id", "group"])
+def test_the_same_asset_may_be_named_twice(owner, cast, stored, second):
+    """A connection that stands twice in a message, with the same values, is stored once."""
     address = cast.address("building")
-    answer = owner.post("postMeterData", reading([address, str(cast.assets["building"])]))
-    assert answer.status_code == 400
+    message = {
+        "address": reading([address, address]),
+        "id": reading([address, str(cast.assets["building"])]),
+        "group": reading(None, values=None) | {"groups": [{"connection": address, "values": SIX}] * 2},
+    }[second]
+    answer = owner.post("postMeterData", message)
+    assert (answer.status_code, answer.json["status"]) == (200, "PROCESSED")
+    assert len(stored("building")) == 6
+
+
+def test_two_values_for_one_event_in_a_message_are_refused(owner, cast, stored):
+    """A message that contradicts itself is refused as a whole, and names what it is about."""
+    address = cast.address("building")
+    groups = [{"connection": address, "values": SIX}, {"connection": address, "values": [1] * 6}]
+    answer = owner.post("postMeterData", reading(None, values=None) | {"groups": groups})
+    assert (answer.status_code, answer.json["status"]) == (400, "PTUS_INCOMPLETE")
+    assert "'Test building'" in answer.json["message"]
     assert stored("building") == {}
 
 

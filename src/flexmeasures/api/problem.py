@@ -6,15 +6,14 @@ import html
 import logging
 import uuid
 
-from flask import Flask, Response, render_template, request
-from redis.exceptions import ConnectionError as RedisConnectionError
-from sqlalchemy.exc import DataError, OperationalError
+from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
 
 from flexmeasures.api.http import json_response
 from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.versions import SERVICES, VERSIONS
 from flexmeasures.data.database import db
+from flexmeasures.data.faults import STORE_ERRORS, Fault, classify, give_back
 from flexmeasures.domain.errors import StoreUnavailable
 
 __all__ = ["answer", "forbidden", "register", "unauthorized"]
@@ -27,9 +26,8 @@ log = logging.getLogger(__name__)
 def register(app: Flask) -> None:
     """Add the app's answers to errors that no view has caught."""
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(OperationalError, _store_unavailable)
-    app.register_error_handler(DataError, _unstorable)
-    app.register_error_handler(RedisConnectionError, _store_unavailable)
+    for kind in STORE_ERRORS:
+        app.register_error_handler(kind, _store_error)
     app.register_error_handler(StoreUnavailable, _store_unavailable)
     app.register_error_handler(Exception, _bug)
 
@@ -67,28 +65,43 @@ def _http_error(error: HTTPException) -> Response:
     return answer(error.code, error.description or error.name)
 
 
-def _unstorable(error: DataError) -> Response:
-    """Refuse a value that the database takes for no text or number, such as a text with a NUL character."""
-    db.session.rollback()
-    log.info("A value cannot be stored: %s", error.orig)
-    refusal = statuses.UNPROCESSABLE_ENTITY(
-        "It holds a value that cannot be stored, such as a NUL character."
-    )
+def _store_error(error: Exception) -> Response:
+    """Answer for an error of the database or the job store that no view understands better."""
+    fault = classify(error)
+    if fault is Fault.BUG:
+        return _bug(error)
+    if fault in (Fault.AWAY, Fault.IN_THE_WAY):
+        return _store_unavailable(error)
+    give_back(db.session)
+    log.info("Something cannot be stored: %s", type(error).__name__, exc_info=error)
+    refusal = statuses.UNPROCESSABLE_ENTITY(_REASONS[fault])
     return answer(422, refusal.message, statuses_name=refusal.status.name)
 
 
+_REASONS = {
+    Fault.UNSTORABLE: (
+        "It holds a value that cannot be stored, such as a NUL character, or more than can be stored at once."
+    ),
+    Fault.CLASH: "It contradicts what is stored already. Nothing was changed.",
+    Fault.PARENT_GONE: "Something that it is about does not exist any more. Nothing was changed.",
+}
+
+
 def _store_unavailable(error: Exception) -> Response:
-    db.session.rollback()
+    give_back(db.session)
     log.error("A store does not answer: %s", type(error).__name__, exc_info=error)
-    refusal = statuses.UNAVAILABLE()
+    refusal, anonymous = statuses.UNAVAILABLE(), current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
+    # The page that says so must not ask the store who reads it.
+    known, g._login_user = g.get("_login_user", anonymous), anonymous
     response = answer(503, refusal.message, statuses_name=refusal.status.name)
+    g._login_user = known
     response.headers["Retry-After"] = "5"
     return response
 
 
 def _bug(error: Exception) -> Response:
     """Answer for a bug of ours: its number is in the log, beside what happened."""
-    db.session.rollback()
+    give_back(db.session)
     number = uuid.uuid4().hex[:12]
     log.error("Unexpected error %s at %s", number, request.path, exc_info=error)
     return answer(500, f"Something went wrong on our side. Tell the operator this number: {number}.")

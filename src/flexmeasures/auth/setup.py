@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Request
+from flask import Flask, Request, g
 from flask_login import user_logged_in
 from flask_security import Security, SQLAlchemyUserDatastore, hash_password, verify_and_update_password
 from flask_security.core import UserMixin
@@ -14,6 +14,7 @@ from flask_security.core import _request_loader as load_by_token
 from flexmeasures.auth import sessions
 from flexmeasures.connectors.mail import SmtpMailUtil
 from flexmeasures.data.database import db
+from flexmeasures.data.faults import STORE_ERRORS
 from flexmeasures.data.stores.users import find_user_by_uniquifier
 from flexmeasures.data.tables import Role, User
 
@@ -29,7 +30,11 @@ class Users(SQLAlchemyUserDatastore):
     def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> User | None:
         """Find a user by attributes."""
         if kwargs.keys() == {"fs_uniquifier"}:
-            return find_user_by_uniquifier(db.session, kwargs["fs_uniquifier"])
+            try:
+                return find_user_by_uniquifier(db.session, kwargs["fs_uniquifier"])
+            except STORE_ERRORS as error:
+                g.failed_identification = error
+                raise
         return super().find_user(case_insensitive=case_insensitive, **kwargs)
 
 
@@ -70,12 +75,20 @@ def _load_by_token(request: Request) -> User | None:
 
     It would also look into the body, and for that read and unfold it before anybody knows who has sent it. A small one
     may hold the token.
+
+    Raises:
+        Exception: What the database raised, if the user could not be looked up. Flask-Security takes that for a wrong
+            token, and clients throw away a token that is refused with 401.
     """
     length = request.content_length
     is_small = length is not None and length <= LONGEST_BODY_WITH_TOKEN
     if request.is_json and not is_small:
         request = _WithoutBody(request.environ, populate_request=False)
-    return load_by_token(request)
+    user: User | None = load_by_token(request)
+    failure = g.pop("failed_identification", None)
+    if failure is not None:
+        raise failure
+    return user
 
 
 class _WithoutBody(Request):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,9 @@ import psycopg
 import redis
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import MetaData, event
+from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from flexmeasures.data.embedded import EmbeddedServices
 
@@ -28,12 +30,16 @@ __all__ = [
     "keep_schema",
     "prepare",
     "redis_connection",
+    "store_states",
 ]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 HEAD = "0005"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
+
+PATIENCE = 5
+"""How long a store is waited for until it counts as away [s]."""
 
 _Selector = getattr(
     selectors, "PollSelector", selectors.SelectSelector
@@ -91,6 +97,7 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
         else app.config["SQLALCHEMY_DATABASE_URI"]
     )
     app.config["SQLALCHEMY_DATABASE_URI"] = database_uri(uri)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _with_patience(app.config["SQLALCHEMY_ENGINE_OPTIONS"], uri)
     db.init_app(app)
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
     app.extensions["redis"] = _make_redis(app, embedded if needs_redis else None)
@@ -98,6 +105,34 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
         db.engine.dialect.do_ping = _is_alive  # type: ignore[method-assign]
         if embedded and needs_postgres:
             event.listen(db.engine, "do_connect", lambda *_: _ready_embedded_database(app, embedded))
+
+
+def _with_patience(options: Mapping[str, Any], uri: str) -> dict[str, Any]:
+    """Limit how long a connection to the database is waited for, unless somebody has said so already."""
+    if "connect_timeout" in make_url(uri).query:
+        return dict(options)
+    arguments = {"connect_timeout": PATIENCE, **options.get("connect_args", {})}
+    return {**options, "connect_args": arguments}
+
+
+def store_states(app: Flask) -> dict[str, bool]:
+    """Ask each store whether it answers, the database also whether its schema is the newest: by name of the store."""
+    return {"database": _database_answers(app), "job_store": _job_store_answers(app)}
+
+
+def _database_answers(app: Flask) -> bool:
+    try:
+        with app.app_context(), db.engine.connect() as connection:
+            return connection.scalar(text("select version_num from alembic_version")) == HEAD
+    except (SQLAlchemyError, psycopg.Error):
+        return False
+
+
+def _job_store_answers(app: Flask) -> bool:
+    try:
+        return bool(redis_connection(app).ping())
+    except redis.RedisError:
+        return False
 
 
 def _is_alive(connection: psycopg.Connection[Any]) -> bool:
@@ -176,13 +211,16 @@ def _make_redis(app: Flask, embedded: _Embedded | None) -> redis.Redis:
         )
     config = app.config
     url = config["FLEXMEASURES_REDIS_URL"]
+    # Workers, which wait for jobs, set a longer time themselves.
+    patience = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
     if "://" in url:
-        return redis.Redis.from_url(url)
+        return redis.Redis.from_url(url, **patience)
     return redis.Redis(
         host=url,
         port=config["FLEXMEASURES_REDIS_PORT"],
         db=config["FLEXMEASURES_REDIS_DB_NR"],
         password=config["FLEXMEASURES_REDIS_PASSWORD"],
+        **patience,
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from flexmeasures.data.database import db
+from flexmeasures.data.faults import try_again
 from flexmeasures.data.stores.forecast_orders import WaitingOrder, take_orders
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.jobs.queues import get_queue
@@ -89,4 +90,5 @@ def run_forecast(order: ForecastOrder) -> int:
         How many events were forecast.
     """
     trusted = current_app.config["FLEXMEASURES_TRUSTED_ROLES"]
-    return int(as_transaction(make_forecasts)(db.session, order, trusted))
+    make = as_transaction(make_forecasts)
+    return int(try_again(db.session, lambda: make(db.session, order, trusted)))

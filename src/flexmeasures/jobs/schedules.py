@@ -13,6 +13,8 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from flexmeasures.data.database import db
+from flexmeasures.data.faults import try_again
+from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.scheduling import PlanOptions, SolverOptions, solver_named
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.services.make_schedule import is_stored, make_schedule
@@ -106,12 +108,8 @@ def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
     session.rollback()  # gives back the lock
     if not stored:
         return {"slots": 0, "notes": ["The UDI event was withdrawn: its request failed."]}
-    try:
-        plan = make_schedule(session, request, planning_of(current_app.config))
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+    make = as_transaction(make_schedule)
+    plan = try_again(session, lambda: make(session, request, planning_of(current_app.config)))
     job = get_current_job()
     if job is not None:
         job.meta["notes"] = list(plan.notes)
@@ -149,13 +147,10 @@ def run_portfolio(order: PortfolioOrder) -> PortfolioOutcome:
     Returns:
         What was planned, and why some assets were not.
     """
-    session = db.session
-    try:
-        outcome = reschedule(session, order, planning_of(current_app.config))
-        session.commit()
-    except BaseException:
-        session.rollback()
-        raise
+    make, session = as_transaction(reschedule), db.session
+    outcome: PortfolioOutcome = try_again(
+        session, lambda: make(session, order, planning_of(current_app.config))
+    )
     return outcome
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
+from flexmeasures.data.stores.beliefs import Added, SensorBeliefs, add_beliefs, insert_beliefs
 from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import (
     Beliefs,
@@ -19,7 +19,7 @@ from flexmeasures.domain.beliefs import (
     infer_repetition,
     repeat_values,
 )
-from flexmeasures.domain.errors import BadValues, ResolutionMismatch
+from flexmeasures.domain.errors import BadValues, Conflict, ResolutionMismatch, quote
 from flexmeasures.domain.time import event_grid, format_duration
 
 __all__ = ["Recording", "Series", "TooManyValues", "check_signs", "record_beliefs"]
@@ -75,18 +75,20 @@ class Recording:
         return in_time and (self.recorded_by is None or self.recorded_by >= self.end)
 
 
-def record_beliefs(session: Session, series: Sequence[Series], recording: Recording) -> int:
-    """Store the values of a message; all or none of them.
+def record_beliefs(session: Session, series: Sequence[Series], recording: Recording) -> Added:
+    """Store what is new of a message; what is known stays as it is, unless the recording may overwrite it.
 
-    Values coarser than a sensor's events are repeated.
+    Values coarser than a sensor's events are repeated. A sensor may be named several times with the same values.
 
     Returns:
-        How many beliefs were stored.
+        How much was new, known before, and in contradiction to what is known.
 
     Raises:
         ResolutionMismatch: If values do not fit the resolution of their sensors, or the sensors' resolutions differ.
         TooManyValues: If there are more than the limit.
-        Conflict: If such a belief is there already. The transaction is spoilt then.
+        BadValues: If a sensor is named several times with different values.
+        Conflict: If all of it is known. Nothing is stored then, and nothing else should be.
+        NotFound: If a sensor was deleted meanwhile. The transaction is spoilt then.
     """
     resolution = _common_resolution([sensor for one in series for sensor in one.sensors])
     repetitions = [
@@ -100,13 +102,29 @@ def record_beliefs(session: Session, series: Sequence[Series], recording: Record
             f"This request makes {total} values; one request may make at most {recording.limit}. Send it in parts.",
             {"limit": recording.limit},
         )
+    by_sensor: dict[int, tuple[Sensor, Values]] = {}
+    for one, times in zip(series, repetitions, strict=True):
+        values = repeat_values(one.values, times)
+        for sensor in one.sensors:
+            if not np.array_equal(by_sensor.setdefault(sensor.id, (sensor, values))[1], values):
+                raise BadValues(
+                    f"{_shown(sensor)} is named more than once, with different values. Send each value once."
+                )
     batches = [
-        SensorBeliefs(sensor.id, _as_beliefs(sensor, repeat_values(one.values, times), recording))
-        for one, times in zip(series, repetitions, strict=True)
-        for sensor in one.sensors
+        SensorBeliefs(sensor.id, _as_beliefs(sensor, values, recording))
+        for sensor, values in by_sensor.values()
     ]
-    insert_beliefs(session, batches, overwrite=recording.overwrite)
-    return total
+    if recording.overwrite:
+        insert_beliefs(session, batches, overwrite=True)
+        return Added(total)
+    added = add_beliefs(session, batches)
+    if not added.new and not added.contradicting:
+        raise Conflict(f"All {added.known} values were stored before. Nothing was changed.")
+    return added
+
+
+def _shown(sensor: Sensor) -> str:
+    return f"{quote(sensor.name)} (id {sensor.id})"
 
 
 def _common_resolution(sensors: Sequence[Sensor]) -> timedelta:

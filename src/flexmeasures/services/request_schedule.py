@@ -94,15 +94,21 @@ def find_device(
         NotFound: If there is none, or it belongs to somebody else.
         BadAddress: If no schedules are made for its type.
     """
-    asset = None
-    if asset_id <= MAX_ID:
-        asset = lock_asset(session, asset_id) if lock else session.get(Asset, asset_id)
-    if asset is None or not (asset.owner_id == user.id or is_admin(user)):
-        raise NotFound(f"You have no asset with id {asset_id}. Choose one of your own.")
+    found = session.get(Asset, asset_id) if asset_id <= MAX_ID else None
+    asset = _check_owner(user, found, asset_id)
+    if lock:
+        # Only now, or a stranger could make the owner wait; and again, because it may have changed hands meanwhile.
+        asset = _check_owner(user, lock_asset(session, asset_id), asset_id)
     if asset.asset_type_name not in types and not (types == SCHEDULED_TYPES and _is_flexible(asset)):
         raise BadAddress(
             f"Asset {asset_id} is a {asset.asset_type.display_name}. UDI events are understood for {', '.join(types)}."
         )
+    return asset
+
+
+def _check_owner(user: User, asset: Asset | None, asset_id: int) -> Asset:
+    if asset is None or not (asset.owner_id == user.id or is_admin(user)):
+        raise NotFound(f"You have no asset with id {asset_id}. Choose one of your own.")
     return asset
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Integer, any_, literal, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.users import find_user, get_or_create_role, source_of_user
@@ -176,7 +176,11 @@ def _check_changes(session: Session, user: User, changes: UserChanges) -> tuple[
     if changes.timezone is not None:
         checks.zone(changes.timezone)
     role_ids = {i for i in changes.role_ids or () if 0 < i <= MAX_ID}
-    roles = list(session.scalars(select(Role).where(Role.id.in_(role_ids)).order_by(Role.id)))
+    roles = list(
+        session.scalars(
+            select(Role).where(Role.id == any_(literal(sorted(role_ids), ARRAY(Integer)))).order_by(Role.id)
+        )
+    )
     for unknown in sorted(set(changes.role_ids or ()) - {role.id for role in roles}):
         checks.that(False, "flexmeasures_roles", f"No role found with id {unknown}.")
     checks.done()

@@ -18,6 +18,7 @@ from flexmeasures.api.http import NotJson, json_response
 from flexmeasures.api.rest.forms import refuse
 from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNEXPECTED_PARAMS, Refusal, refusal_of
 from flexmeasures.data.database import db
+from flexmeasures.data.faults import try_again
 from flexmeasures.data.tables import User
 from flexmeasures.domain.errors import (
     Conflict,
@@ -48,9 +49,14 @@ def in_transaction(view: View) -> Callable[..., Response]:
     @functools.wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
         session = db.session
-        try:
+
+        def work() -> Response:
             response = view(session, *args, **kwargs)
             session.commit()
+            return response
+
+        try:
+            return try_again(session, work)
         except NotJson:
             session.rollback()
             return json_response({"description": "Not a JSON.", "status": 400}, 400)
@@ -67,7 +73,6 @@ def in_transaction(view: View) -> Callable[..., Response]:
             session.rollback()
             log.info("A request lost a race for a unique value", exc_info=True)
             return _refuse(Conflict(_CLASH))
-        return response
 
     return answer
 
@@ -102,7 +107,7 @@ def read_json(request: Request) -> Any:
     Raises:
         NotJson: If it is none.
     """
-    payload = request.get_data(cache=False)
+    payload = request.get_data()  # kept, because the view may be called again
     try:
         return loads(payload) if payload.strip() else {}
     except orjson.JSONDecodeError:

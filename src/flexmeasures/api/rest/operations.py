@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.api.http import json_response
 from flexmeasures.api.openapi.operation import Answer, documented
-from flexmeasures.api.openapi.shapes import INSTANT, STRING, an_object, one_of
+from flexmeasures.api.openapi.shapes import INSTANT, INTEGER, STRING, an_object, one_of
 from flexmeasures.api.rest.answers import FORBIDDEN, LAST_RUN, with_status
 from flexmeasures.api.rest.door import in_transaction, sender
+from flexmeasures.data.database import store_states
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import parse_instant
 from flexmeasures.services.tasks import TaskRun, find_task_run, record_task_run
@@ -33,6 +34,25 @@ _NEVER = "1970-01-01T00:00:00"
 def ping() -> Response:
     """Say that the server answers."""
     return json_response({"message": "ok", "status": 200})
+
+
+_READY = an_object(
+    message=STRING, status=INTEGER, database=one_of("ok", "away"), job_store=one_of("ok", "away")
+)
+
+
+@blueprint.get("/ready")
+@documented({200: Answer("They answer.", _READY), 503: Answer("One does not.", _READY)}, public=True)
+def ready() -> Response:
+    """Say whether the server can work: whether the database, with the newest schema, and the job store answer."""
+    states = store_states(current_app)
+    status = 200 if all(states.values()) else 503
+    shown = {name: "ok" if answers else "away" for name, answers in states.items()}
+    message = "ready" if status == 200 else "not ready"
+    response = json_response({"message": message, "status": status, **shown}, status)
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
 
 
 @blueprint.get("/getLatestTaskRun")

@@ -23,8 +23,10 @@ from flexmeasures.api.usef.call import (
     word_groups,
 )
 from flexmeasures.api.usef.messages import Group
+from flexmeasures.api.usef.statuses import PartlyRefused, Status
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.assets import find_markets
+from flexmeasures.data.stores.beliefs import Added
 from flexmeasures.data.tables import Asset, Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
@@ -129,28 +131,27 @@ def post_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:
     """Store measured power."""
     message = messages.PostMeterData.read(raw)
     how = ex_post_recording(call, message)
-    assets = _record_power(call, message, how)
+    assets, added = _record_power(call, message, how)
     _order_forecasts(call, assets, how)
-    return {}
+    return _say_what_was_new(added)
 
 
 def post_prognosis(call: Call, raw: Mapping[str, Any]) -> Body:
     """Store forecasts of power."""
     message = messages.PostPrognosis.read(raw)
     how = recording(call, message, infer_horizon=False)
-    assets = _record_power(call, message, how)
+    assets, added = _record_power(call, message, how)
     if how.is_after_the_fact and not call.version.takes_prior:
         _order_forecasts(call, assets, how)
-    return {}
+    return _say_what_was_new(added)
 
 
-def _record_power(call: Call, message: Any, how: Recording) -> dict[str, Asset]:
+def _record_power(call: Call, message: Any, how: Recording) -> tuple[dict[str, Asset], Added]:
     assets = connections_of(call, message.groups)
     for group in message.groups:
         for name in group.addresses:
             _check_signs(name, assets[name], group.values)
-    _record(call, message.groups, assets, how)
-    return assets
+    return assets, _record(call, message.groups, assets, how)
 
 
 def _order_forecasts(
@@ -175,12 +176,12 @@ def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:
             raise statuses.INVALID_UNIT(
                 f"{market.display_name} prices are in {market.sensor.unit}; 'unit' is {message.unit!r}."
             )
-    _record(call, message.groups, markets, how)
+    added = _record(call, message.groups, markets, how, gone=statuses.UNRECOGNIZED_MARKET)
     if not call.plays:
         # Prices follow the day, so a day of them tells as much as many.
         latest = replace(how, start=max(how.start, how.end - LONGEST_PRICE_WINDOW))
         _order_forecasts(call, markets, latest, PRICE_HORIZONS)
-    return {}
+    return _say_what_was_new(added)
 
 
 def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
@@ -206,19 +207,51 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
                 )
             except NotFound as error:
                 raise statuses.UNRECOGNIZED_SENSOR(str(error)) from None
-    _record(call, message.groups, sensors, how)
+    added = _record(call, message.groups, sensors, how, gone=statuses.UNRECOGNIZED_SENSOR)
     if how.is_after_the_fact and not call.plays:
         _order_forecasts(call, sensors, how)
-    return {}
+    return _say_what_was_new(added)
 
 
 def _record(
-    call: Call, groups: Sequence[Group], things: Mapping[str, Asset | Market | WeatherSensor], how: Recording
-) -> None:
+    call: Call,
+    groups: Sequence[Group],
+    things: Mapping[str, Asset | Market | WeatherSensor],
+    how: Recording,
+    gone: Status = statuses.UNRECOGNIZED_CONNECTION_GROUP,
+) -> Added:
+    """Store the values of groups.
+
+    Raises:
+        Refusal: With the status `gone` if something that they are about was deleted meanwhile.
+    """
     if call.version.in_quarters:
         _check_ptus(how, min(thing.sensor.event_resolution for thing in things.values()))
     series = [Series([things[name].sensor for name in group.addresses], group.values) for group in groups]
-    record_beliefs(call.session, series, how)
+    try:
+        return record_beliefs(call.session, series, how)
+    except NotFound as error:
+        raise gone(str(error)) from None
+
+
+def _say_what_was_new(added: Added) -> Body:
+    """Say what became of posted values.
+
+    Raises:
+        PartlyRefused: If some contradict what is stored.
+    """
+    known = f"{added.known} had been received before" if added.known else ""
+    first = added.first
+    if first is not None:
+        stored = ", ".join(filter(None, (f"{added.new} are new and stored", known)))
+        raise PartlyRefused(
+            statuses.ALREADY_RECEIVED,
+            f"Of the values {stored}, and {added.contradicting} were refused, because you sent other ones for the same "
+            f"events and recording times before: the first is {first.value:g} instead of {first.stored_value:g} for "
+            f"sensor {first.sensor_id} at {format_instant(first.event_start)}. To correct it, send it with a later "
+            "recording time.",
+        )
+    return {"notes": [f"{added.new} values are new; {known}."]} if known else {}
 
 
 def _check_ptus(how: Recording, shortest: timedelta) -> None:

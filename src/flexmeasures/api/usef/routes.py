@@ -15,11 +15,12 @@ from flexmeasures.api.http import NotJson, json_response, read_body, read_query
 from flexmeasures.api.openapi.operation import describe
 from flexmeasures.api.openapi.services import describe_service
 from flexmeasures.api.usef import statuses
-from flexmeasures.api.usef.call import Call
-from flexmeasures.api.usef.statuses import PROCESSED, Refusal, refusal_of
+from flexmeasures.api.usef.call import Body, Call
+from flexmeasures.api.usef.statuses import PROCESSED, PartlyRefused, Refusal, refusal_of
 from flexmeasures.api.usef.versions import SERVICES, VERSIONS, Service, Version
 from flexmeasures.api.usef.views import VIEWS
 from flexmeasures.data.database import db, redis_connection
+from flexmeasures.data.faults import try_again
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.services.users import has_role
 
@@ -81,12 +82,24 @@ def _call(version: Version, service: Service) -> Response:
         host=request.host,
         now=datetime.now(UTC),
     )
-    body = VIEWS[service.name](call, raw)
-    call.session.commit()
-    response = json_response({"type": service.response_type, **body, **_outcome(body)})
+    body, status = try_again(call.session, partial(_answer, service, call, raw))
+    response = json_response({"type": service.response_type, **body}, status)
     for follow_up in call.follow_ups:
         response.call_on_close(follow_up)
     return response
+
+
+def _answer(service: Service, call: Call, raw: Mapping[str, Any]) -> tuple[Body, int]:
+    """Let a view work, in a transaction of its own; give the answer and its HTTP code."""
+    call.follow_ups.clear()
+    status = PROCESSED.http
+    try:
+        body = VIEWS[service.name](call, raw)
+        body = {**body, **_outcome(body)}
+    except PartlyRefused as refusal:
+        body, status = refusal.body, refusal.status.http
+    call.session.commit()
+    return body, status
 
 
 def _outcome(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from flexmeasures.services.assets import UnknownAsset
 from flexmeasures.services.record_beliefs import TooManyValues
 from flexmeasures.services.request_schedule import OutdatedEvent
 
-__all__ = ["PROCESSED", "STATUSES", "Refusal", "Status", "refusal_of"]
+__all__ = ["PROCESSED", "STATUSES", "PartlyRefused", "Refusal", "Status", "refusal_of"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,10 @@ class Refusal(Exception):
         """The body of the answer, but for its type."""
         result = {self.status.result_key: "Rejected"} if self.status.result_key else {}
         return {**result, "status": self.status.name, "message": self.fields or self.message}
+
+
+class PartlyRefused(Refusal):
+    """A part of a request is refused; what is new of it is stored."""
 
 
 PROCESSED = Status("PROCESSED", 200, "Request has been processed.", result_key=None)

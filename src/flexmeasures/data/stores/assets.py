@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ARRAY, String, any_, bindparam, or_, select
+from sqlalchemy import ARRAY, Integer, String, any_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import Asset, AssetType, Market, MarketType, WeatherSensorType
@@ -25,14 +25,24 @@ __all__ = [
 MAX_ID = 2**31 - 1
 """Larger numbers fit no id column, so there can be no such row."""
 
+FEW = 100
+"""So many values at most are sent as a list, of which each is a parameter; a statement has 65,535 of them."""
+
 # Asked with every message: building such a statement costs more than running it, so it is built once. With a list
 # instead of an array PostgreSQL, too, plans it once.
 _NAMES = bindparam("names", type_=ARRAY(String))
 _HAS_ID = Asset.id.in_(bindparam("ids", expanding=True))
 _ASSETS_BY_ID = select(Asset).where(_HAS_ID)
+_ASSETS_BY_IDS = select(Asset).where(Asset.id == any_(bindparam("ids", type_=ARRAY(Integer))))
 _ASSETS_BY_ID_OR_NAME = select(Asset).where(
-    or_(_HAS_ID, Asset.name == any_(_NAMES), Asset.display_name == any_(_NAMES))
+    or_(
+        Asset.id == any_(bindparam("ids", type_=ARRAY(Integer))),
+        Asset.name == any_(_NAMES),
+        Asset.display_name == any_(_NAMES),
+    )
 )
+
+_MARKETS_BY_NAME = select(Market).where(Market.name == any_(_NAMES))
 
 
 def list_assets(
@@ -57,8 +67,9 @@ def find_assets(
 ) -> list[Asset]:
     """Find assets by id or name in one query; only those of one owner, if one is given."""
     parameters = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names)}
-    # By id alone, which is the usual way, the primary key finds them.
-    query = _ASSETS_BY_ID_OR_NAME if parameters["names"] else _ASSETS_BY_ID
+    # By a few ids alone, which is the usual way, the primary key finds them.
+    by_ids = _ASSETS_BY_ID if len(parameters["ids"]) <= FEW else _ASSETS_BY_IDS
+    query = _ASSETS_BY_ID_OR_NAME if parameters["names"] else by_ids
     found = session.scalars(query, parameters)
     return [asset for asset in found if owner_id is None or asset.owner_id == owner_id]
 
@@ -82,7 +93,7 @@ def find_asset_type(session: Session, name: str) -> AssetType | None:
 def find_markets(session: Session, names: Iterable[str]) -> list[Market]:
     """Find markets by name, whether it is written with dashes or underscores."""
     spellings = {s for name in names for s in (name, name.replace("-", "_"), name.replace("_", "-"))}
-    return list(session.scalars(select(Market).where(Market.name.in_(spellings))))
+    return list(session.scalars(_MARKETS_BY_NAME, {"names": list(spellings)}))
 
 
 def find_market(session: Session, name: str) -> Market | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, exists, func, select
+from sqlalchemy import ARRAY, String, any_, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
@@ -33,7 +33,7 @@ _USERS_BY_ROLE = (
     select(Role.name, User.id)
     .select_from(Role)
     .join(User.roles)
-    .where(Role.name.in_(bindparam("names", expanding=True)), User.active)
+    .where(Role.name == any_(bindparam("names", type_=ARRAY(String))), User.active)
     .order_by(User.id)
 )
 _SOURCE_OF_USER = select(DataSource.id).where(DataSource.user_id == bindparam("user_id"))
