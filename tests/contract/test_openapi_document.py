@@ -130,6 +130,7 @@ def test_who_may_ask_is_said(app, operations, document):
         ("GET", "/api/"),
         ("GET", "/api/openapi.json"),
         ("GET", "/api/ops/ping"),
+        ("GET", "/api/ops/ready"),
         ("POST", "/api/requestAuthToken"),
     }
 
