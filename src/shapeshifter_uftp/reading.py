@@ -55,6 +55,10 @@ _schemas_in_use = threading.Lock()
 errors of a validation are kept in the schema. A validation takes a hundredth of a millisecond."""
 
 
+_ODD = etree.XPath("boolean(//*[count(@*) > 40]) or boolean(" + "/*" * 17 + ")")
+"""What no message has, and what costs much to validate: dozens of attributes, a deep tree."""
+
+
 @cache
 def _schemas() -> dict[str, Any]:
     return {
@@ -107,6 +111,8 @@ def schema_errors(root: Any, version: str | None = None) -> list[str]:
 def _validate(root: Any) -> None:
     """Check a tree against its schema; where that fails, once more with the known quirks of peers forgiven."""
     version = _schema_version(root)
+    if _ODD(root):
+        raise SchemaException("An element has more than 40 attributes, or stands more than 16 levels deep")
     errors = _errors(root, version)
     if not errors:
         return

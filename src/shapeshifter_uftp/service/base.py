@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from shapeshifter_uftp.addresses import AddressBook, FunctionAddressBook
 from shapeshifter_uftp.backoff import Backoff, HandlingPolicy
@@ -35,7 +35,6 @@ from shapeshifter_uftp.service.core import Answer, Limits, Receiver
 from shapeshifter_uftp.service.desk import ANSWER_LATER, Counter, MessageDesk
 from shapeshifter_uftp.service.faces import AsgiFace, WsgiFace
 from shapeshifter_uftp.service.recording import JournalRecorder
-from shapeshifter_uftp.service.server import HttpServer
 from shapeshifter_uftp.service.traffic import Traffic
 from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, open_database
 from shapeshifter_uftp.uftp import (
@@ -45,6 +44,9 @@ from shapeshifter_uftp.uftp import (
     TestMessageResponse,
     UsefRole,
 )
+
+if TYPE_CHECKING:
+    from shapeshifter_uftp.service.server import HttpServer
 
 __all__ = ["ANSWER_LATER", "ShapeshifterService"]
 
@@ -158,9 +160,9 @@ class ShapeshifterService:
         """The port that we listen on."""
         return self._server.port if self._server else self._port
 
-    def receive(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def receive(self, body: bytes, headers: Mapping[str, str], peer: str = "") -> Answer:
         """Take one HTTP request: see `Receiver.receive`."""
-        return self.receiver.receive(body, headers)
+        return self.receiver.receive(body, headers, peer)
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
@@ -273,7 +275,9 @@ class ShapeshifterService:
         """
         if self._server is None:
             self.start_workers()
-            server = HttpServer(self.receiver, self.host, self._port, self.path, self._tls)
+            from shapeshifter_uftp.service.server import HttpServer  # noqa: PLC0415  others bring their own
+
+            server = HttpServer(self.asgi, self.host, self._port, self.receiver.limits, self._tls)
             try:
                 server.start()
             except BaseException:
@@ -286,8 +290,8 @@ class ShapeshifterService:
         """Start, and stay until `stop` is called or the process is told to end."""
         self.run_in_thread()
         try:
-            while self._server is not None:
-                self._server.wait(0.5)
+            if self._server is not None:
+                self._server.wait()
         except KeyboardInterrupt:
             self.stop()
 

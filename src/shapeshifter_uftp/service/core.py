@@ -10,7 +10,6 @@ Source: UFTP specification 3.1.0, "Transport".
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,20 +17,18 @@ from typing import Protocol
 
 from shapeshifter_uftp.addresses import AddressBook
 from shapeshifter_uftp.exceptions import (
-    AuthenticationTimeoutException,
     InvalidContentTypeException,
-    InvalidSignatureException,
-    InvalidValue,
     MessageTooLargeException,
     MissingContentLengthException,
-    ServiceDiscoveryException,
     TooManyRequestsException,
     TransportError,
 )
 from shapeshifter_uftp.outbox import topic_of
 from shapeshifter_uftp.reading import message_from_xml
 from shapeshifter_uftp.references import main_reference
-from shapeshifter_uftp.sealing import envelope_from_xml, open_sealed, read_public_keys
+from shapeshifter_uftp.sealing import envelope_from_xml
+from shapeshifter_uftp.service.keyring import Keyring
+from shapeshifter_uftp.service.pace import Pace, peer_group
 from shapeshifter_uftp.service.traffic import Traffic
 from shapeshifter_uftp.store import Arrival, Direction, Entry, Journal
 from shapeshifter_uftp.uftp.payload import PayloadMessage, SignedMessage
@@ -41,7 +38,7 @@ __all__ = ["Answer", "Desk", "Limits", "Receiver"]
 _log = logging.getLogger("shapeshifter_uftp.service")
 Answer = tuple[int, dict[str, str], bytes]
 
-_PAUSE_BETWEEN_REFRESHES = 60.0
+_LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +47,28 @@ class Limits:
 
     Attributes:
         largest_body: Largest HTTP body [bytes]; a message with 100 ISPs and ten options has about 60 kB.
-        messages_per_second: Messages that one sender may send in a second, on average; None: no limit.
+        messages_per_second: Messages that one sender may send in a second, on average; None: no limit. Only what the
+            sender has signed counts: nobody can use up the share of another.
         burst: Messages that one sender may send at once.
+        unverified_per_second: Requests from one address (a /64 network of IPv6) that turn out not to be signed well,
+            in a second; beyond that only senders are served from there whose signatures have fitted before. None: no
+            limit.
+        unverified_burst: Such requests at once.
+        look_ups_at_once: Senders never heard of before whose keys are looked up at the same time.
+        head_timeout: How long the head of a request may take [s]; for our own server.
+        body_timeout: How long a body may take [s]; for the ASGI application.
+        most_connections: Connections beyond which the slowest is closed for a new one; for our own server.
     """
 
     largest_body: int = 4_000_000
     messages_per_second: float | None = None
     burst: int = 1000
+    unverified_per_second: float | None = 20.0
+    unverified_burst: int = 200
+    look_ups_at_once: int = 16
+    head_timeout: float = 10.0
+    body_timeout: float = 60.0
+    most_connections: int = 500
 
 
 class Desk(Protocol):
@@ -73,27 +85,6 @@ class Desk(Protocol):
     def immediate_answer(self, message: PayloadMessage, entry: Entry) -> bytes | None:
         """Give a signed body to answer with; None for the usual empty one."""
         ...
-
-
-class _Pace:
-    """Counts messages for each sender: a bucket of ``burst`` tokens that fills with time."""
-
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
-        self._limits, self._clock = limits, clock
-        self._buckets: dict[str, tuple[float, float]] = {}
-        self._lock = threading.Lock()
-
-    def check(self, sender: str) -> None:
-        rate = self._limits.messages_per_second
-        if rate is None:
-            return
-        now = self._clock()
-        with self._lock:
-            tokens, then = self._buckets.get(sender, (float(self._limits.burst), now))
-            tokens = min(float(self._limits.burst), tokens + (now - then) * rate)
-            self._buckets[sender] = (max(tokens - 1, 0.0) if tokens >= 1 else tokens, now)
-        if tokens < 1:
-            raise TooManyRequestsException(f"{sender} sends more than {rate} messages a second")
 
 
 class Receiver:
@@ -118,43 +109,59 @@ class Receiver:
         traffic: Traffic | None = None,
     ) -> None:
         self._traffic = traffic or Traffic()
-        self._journal, self._address_book, self._desk, self._clock = journal, address_book, desk, clock
+        self._journal, self._desk, self._clock = journal, desk, clock
         self.limits = limits or Limits()
-        self._pace = _Pace(self.limits, clock)
-        self._refreshed: dict[tuple[str, str], float] = {}
+        self._pace = Pace(self.limits.messages_per_second, self.limits.burst, clock)
+        self._unverified = Pace(self.limits.unverified_per_second, self.limits.unverified_burst, clock)
+        self._keyring = Keyring(address_book, self.limits.look_ups_at_once, clock)
 
-    def receive(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def receive(self, body: bytes, headers: Mapping[str, str], peer: str = "") -> Answer:
         """Take one request.
 
         Args:
             body: Its body.
             headers: Its headers, with names in lower case.
+            peer: The address that it comes from.
 
         Returns:
             Status, headers and body of the answer: 200 and nothing when the message is stored.
         """
-        self._traffic.note()
         try:
-            self._check_headers(body, headers)
-            envelope = envelope_from_xml(body)
-            self._pace.check(envelope.sender_domain)
-            message = message_from_xml(self._verified(envelope))
-            answer = self._store(envelope, message, body)
+            envelope, xml = self._open(body, headers, peer_group(peer))
+            self._traffic.note()
+            sender = f"{envelope.sender_role} {envelope.sender_domain}"
+            if not self._pace.take(sender):
+                rate = self.limits.messages_per_second
+                raise TooManyRequestsException(f"{sender} sends more than {rate} messages a second")
+            answer = self._store(envelope, message_from_xml(xml), body)
         except TransportError as error:
-            return self._refusal(error)
+            return self.refuse(error)
         except self._journal.faults:
             # What is not stored is not acknowledged: its sender keeps it and comes back.
             _log.exception("A message cannot be stored")
-            return self._refusal(TransportError("The journal is away: try again later", http_status=503))
+            return self.refuse(TransportError("The journal is away: try again later", http_status=503))
         return (200, {"content-type": "text/xml; charset=utf-8"}, answer) if answer else (200, {}, b"")
 
-    def _refusal(self, error: TransportError) -> Answer:
+    def _open(self, body: bytes, headers: Mapping[str, str], peer: str) -> tuple[SignedMessage, bytes]:
+        """Check all that can be checked of what anybody may have sent, and return envelope and inner XML."""
+        trusting = self._unverified.has_any(peer)
+        try:
+            self._check_headers(body, headers)
+            envelope = envelope_from_xml(body)
+            return envelope, self._keyring.open(envelope, trusting=trusting)
+        except TransportError:
+            self._unverified.take(peer)
+            raise
+
+    def refuse(self, error: TransportError) -> Answer:
+        """Make the answer to a request that is refused."""
         status = error.http_status or 500
-        _log.info("A request is refused with %d: %s", status, error)
+        reason = str(error)[:_LONGEST_REASON]
+        _log.info("A request is refused with %d: %s", status, reason)
         headers = {"content-type": "text/plain; charset=utf-8"}
         if status in {429, 503}:
             headers["retry-after"] = "1"
-        return status, headers, str(error).encode("utf-8", "replace")
+        return status, headers, reason.encode("utf-8", "replace")
 
     def check_length(self, headers: Mapping[str, str]) -> int:
         """Give the announced length of a body [bytes], so that a server need not read one that is too long.
@@ -164,7 +171,7 @@ class Receiver:
             MessageTooLargeException: It is beyond the limit.
         """
         text = headers.get("content-length", "").strip()
-        if not (text.isascii() and text.isdigit()):
+        if "transfer-encoding" in headers or not (text.isascii() and text.isdigit()):
             raise MissingContentLengthException("Content-Length is required")
         if len(text) > 12 or int(text) > self.limits.largest_body:
             raise MessageTooLargeException(f"A body may have {self.limits.largest_body} bytes")
@@ -181,29 +188,6 @@ class Receiver:
             name, _, value = parameter.partition("=")
             if name.strip() == "charset" and value.strip().strip('"') not in {"utf-8", "utf8"}:
                 raise InvalidContentTypeException(f"The charset is {value.strip()}: send utf-8")
-
-    def _verified(self, envelope: SignedMessage) -> bytes:
-        keys = self._keys(envelope)
-        try:
-            return open_sealed(envelope.body, keys)
-        except InvalidSignatureException:
-            # The sender may have a new key; but a stranger must not make us look up keys all the time.
-            sender, now = (envelope.sender_domain, envelope.sender_role), self._clock()
-            if now - self._refreshed.get(sender, float("-inf")) < _PAUSE_BETWEEN_REFRESHES:
-                raise
-            self._refreshed[sender] = now
-        fresh = self._keys(envelope, refresh=True)
-        return open_sealed(envelope.body, fresh)
-
-    def _keys(self, envelope: SignedMessage, *, refresh: bool = False) -> tuple[bytes, ...]:
-        who = f"{envelope.sender_role} {envelope.sender_domain}"
-        try:
-            found = self._address_book.find(envelope.sender_domain, envelope.sender_role, refresh=refresh)
-            if found.public_key is None:
-                raise ServiceDiscoveryException("there is none")
-            return read_public_keys(found.public_key)
-        except (ServiceDiscoveryException, InvalidValue) as error:
-            raise AuthenticationTimeoutException(f"The key of {who} cannot be looked up: {error}") from error
 
     def _store(self, envelope: SignedMessage, message: PayloadMessage, body: bytes) -> bytes | None:
         entry = Entry(

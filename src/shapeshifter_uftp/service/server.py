@@ -1,221 +1,191 @@
-"""A small HTTP/1.1 server for one endpoint: one thread for each connection, so that a slow sender blocks nobody.
+"""The server of a service: uvicorn, with what it does not bound by itself.
 
-It knows what UFTP needs (POST, Content-Length, keep-alive, ``Expect: 100-continue``, TLS) and refuses the rest.
-Behind a reverse proxy, or under gunicorn or uvicorn, use the faces of `faces` instead.
+Slow connections cost it no thread. Beyond what uvicorn does, a connection that does not send the head of its request in
+time is closed; and when there are too many connections, a new one takes the place of the one that has kept its request
+back longest, so that slow ones never shut others out. Why uvicorn: see ``docs/decisions``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
+import asyncio
+import functools
 import socket
 import ssl
 import threading
-import time
+from typing import Any
 
-from shapeshifter_uftp.exceptions import (
-    MessageTooLargeException,
-    MissingContentLengthException,
-    TransportError,
-)
-from shapeshifter_uftp.service.core import Answer, Receiver
-from shapeshifter_uftp.service.faces import _refusal, status_line
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shapeshifter_uftp.service.core import Limits
+from shapeshifter_uftp.service.faces import LARGEST_HEAD, AsgiFace
 
 __all__ = ["HttpServer"]
 
-_log = logging.getLogger("shapeshifter_uftp.server")
-_LONGEST_HEAD = 16_384
-_IDLE, _READING = 75.0, 30.0
-_MOST_CONNECTIONS = 256
+_KEEP_ALIVE = 75
+_GRACE = 2
+_HEAD_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
-class _BadRequest(Exception):
-    """What came is no HTTP."""
+class _Waiting:
+    """The connections of one server whose next request has not come completely, the longest first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.most, self.head_timeout = limits.most_connections, limits.head_timeout
+        self.connections: dict[_Connection, None] = {}
+
+    def make_room(self) -> None:
+        """Close the connection that has waited longest."""
+        oldest = next(iter(self.connections), None)
+        if oldest is not None:
+            del self.connections[oldest]
+            oldest.transport.abort()
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection that has to get on with its request."""
+
+    def __init__(self, *args: Any, waiting: _Waiting, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting = waiting
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_head, self._head_bytes = False, 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, in the place of another one where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self._waiting.most:
+            self._waiting.make_room()
+        self._waiting.connections[self] = None
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._waiting.connections.pop(self, None)
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the time for a head counts from its first byte."""
+        if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+            self._start_timer()
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > LARGEST_HEAD:
+                self.transport.write(_HEAD_TOO_LONG)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin to read a head."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Hand a request to the application, which looks after the time that its body takes."""
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._waiting.connections.pop(self, None)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        if not self.transport.is_closing():
+            self._waiting.connections[self] = None
+        super().on_response_complete()
+
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self._waiting.head_timeout, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        self.transport.abort()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to listen, and leave no connection open."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # lets them end
+        await asyncio.sleep(0)
 
 
 class HttpServer:
-    """Listens, and hands each request to a receiver.
+    """Listens, and hands each request to an ASGI application.
 
     Args:
-        receiver: Takes the requests.
+        app: The application.
         host: Address to listen on.
         port: Port to listen on; 0: a free one.
-        path: Path of the endpoint.
+        limits: What is put up with.
         tls: TLS settings with our certificate; None: plain HTTP, for loopback or behind a proxy.
     """
 
     def __init__(
-        self, receiver: Receiver, host: str, port: int, path: str, tls: ssl.SSLContext | None = None
+        self, app: AsgiFace, host: str, port: int, limits: Limits, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._receiver, self._address, self._path, self._tls = receiver, (host, port), path, tls
-        self._socket: socket.socket | None = None
-        self._connections: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self.port = port
+        self._address, self.port = (host, port), port
+        protocol: Any = functools.partial(_Connection, waiting=_Waiting(limits))
+        factory: Any = (lambda config, default: tls) if tls is not None else None
+        self._server = _Server(
+            uvicorn.Config(
+                app, http=protocol, loop="asyncio", ws="none", lifespan="off", interface="asgi3", log_config=None,
+                access_log=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=_GRACE, ssl_context_factory=factory,
+            )
+        )  # fmt: skip
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
 
     def start(self) -> None:
-        """Open the port and start listening in the background."""
-        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
-        self._socket = socket.create_server(self._address, family=family, backlog=128)
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, name="uftp-server", daemon=True).start()
+        """Open the port and start listening in the background.
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until the server is stopped, or for a time [s]."""
-        return self._stopped.wait(timeout)
+        Raises:
+            OSError: The port cannot be opened.
+        """
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        listening = socket.create_server(self._address, family=family, backlog=1024)
+        self.port = listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._run, args=(listening,), name="uftp-server", daemon=True)
+        self._thread.start()
+        self._server.listening.wait(30)
+
+    def _run(self, listening: socket.socket) -> None:
+        try:
+            self._server.run(sockets=[listening])
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Wait until the server has ended."""
+        self._ended.wait()
 
     def stop(self) -> None:
         """Close the port and all connections."""
-        self._stopped.set()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-        with self._lock:
-            connections = list(self._connections)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while not self._stopped.is_set() and self._socket is not None:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                if not self._stopped.is_set():
-                    time.sleep(0.05)  # out of file descriptors, perhaps: do not spin
-                continue
-            with self._lock:
-                crowded = len(self._connections) >= _MOST_CONNECTIONS
-                if not crowded:
-                    self._connections.add(connection)
-            if crowded:
-                connection.close()
-                continue
-            threading.Thread(
-                target=self._serve, args=(connection,), name="uftp-connection", daemon=True
-            ).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        plain = connection
-        try:
-            connection.settimeout(_READING)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            _Conversation(connection, self._receiver, self._path, self._stopped).run()
-        except (OSError, _BadRequest) as error:
-            _log.debug("A connection ended: %r", error)
-        except Exception:  # noqa: BLE001  the outermost loop: one connection must not take the server along
-            _log.exception("A connection failed")
-        finally:
-            with self._lock:
-                self._connections.discard(plain)
-            connection.close()
-
-
-class _Conversation:
-    """The requests of one connection, one after another."""
-
-    def __init__(
-        self, connection: socket.socket, receiver: Receiver, path: str, stopped: threading.Event
-    ) -> None:
-        self._connection, self._receiver, self._path, self._stopped = connection, receiver, path, stopped
-        self._buffer = bytearray()
-        self._deadline = 0.0
-
-    def run(self) -> None:
-        while not self._stopped.is_set():
-            head = self._read_head()
-            if head is None:
-                return
-            method, path, headers = head
-            keep = headers.get("connection", "").lower() != "close"
-            answer = _refusal(method, path, self._path)
-            if answer is None:
-                answer, body_read = self._receive(headers)
-                keep = keep and body_read
-            else:
-                keep = keep and headers.get("content-length", "0").strip() == "0"
-            self._write(answer, keep)
-            if not keep:
-                return
-
-    def _more(self, deadline: float) -> bool:
-        """Read some bytes; the deadline is for the whole request, so that drops of bytes do not extend it."""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._connection.settimeout(left)
-        chunk = self._connection.recv(65_536)
-        self._buffer += chunk
-        return bool(chunk)
-
-    def _read_head(self) -> tuple[str, str, dict[str, str]] | None:
-        deadline = time.monotonic() + _IDLE
-        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            if len(self._buffer) > _LONGEST_HEAD:
-                raise _BadRequest("The headers are too long")
-            if not self._more(deadline):
-                return None
-        if end > _LONGEST_HEAD:
-            raise _BadRequest("The headers are too long")
-        head = bytes(self._buffer[:end]).decode("latin-1")
-        del self._buffer[: end + 4]
-        first, *lines = head.split("\r\n")
-        words = first.split(" ")
-        if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            self._write((400, {}, b"This is no HTTP/1.1 request"), keep=False)
-            raise _BadRequest(first[:100])
-        return words[0], words[1].partition("?")[0], self._headers(lines)
-
-    def _headers(self, lines: list[str]) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, colon, value = line.partition(":")
-            key = name.lower()
-            # Two lengths, or a name with white space, are how requests are smuggled past proxies.
-            if (
-                not colon
-                or name != name.strip()
-                or (key == "content-length" and headers.get(key, value) != value)
-            ):
-                self._write((400, {}, b"A header is malformed"), keep=False)
-                raise _BadRequest(line[:100])
-            headers[key] = value.strip()
-        return headers
-
-    def _receive(self, headers: dict[str, str]) -> tuple[Answer, bool]:
-        """Read the body and give the answer, and whether the connection can go on."""
-        if "transfer-encoding" in headers:
-            headers.pop("content-length", None)
-        try:
-            length = self._receiver.check_length(headers)
-        except (MissingContentLengthException, MessageTooLargeException) as error:
-            return self._receiver_refusal(error), False
-        if headers.get("expect", "").lower() == "100-continue":
-            self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        deadline = time.monotonic() + _READING
-        while len(self._buffer) < length:
-            if not self._more(deadline):
-                raise _BadRequest("The body ended early")
-        body = bytes(self._buffer[:length])
-        del self._buffer[:length]
-        try:
-            return self._receiver.receive(body, headers), True
-        except Exception:  # noqa: BLE001  a fault of ours is temporary to the sender: it will try again
-            _log.exception("A request could not be handled")
-            return (500, {"content-type": "text/plain"}, b"Internal error"), True
-
-    @staticmethod
-    def _receiver_refusal(error: TransportError) -> Answer:
-        return error.http_status or 400, {"content-type": "text/plain; charset=utf-8"}, str(error).encode()
-
-    def _write(self, answer: Answer, keep: bool) -> None:
-        status, headers, body = answer
-        lines = [f"HTTP/1.1 {status_line(status)}", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += [] if keep else ["connection: close"]
-        self._connection.settimeout(_READING)
-        self._connection.sendall("\r\n".join([*lines, "\r\n"]).encode("latin-1") + body)
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_GRACE + 5)

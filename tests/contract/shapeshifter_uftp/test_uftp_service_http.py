@@ -265,7 +265,7 @@ def test_what_is_no_http_ends_the_connection_only(raw, url, sealed):
             answer = connection.recv(100)
         except ConnectionResetError:
             answer = b""
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
     assert httpx.post(url, content=sealed(), headers=HEADERS).status_code == 200
 
 
@@ -333,7 +333,7 @@ def test_the_asgi_face_receives(agr, market, sealed):
 
 
 def test_a_new_key_is_looked_up_when_the_old_one_does_not_fit(market, sealed):
-    """After a partner has changed its key, its first message is verified with the key as published now."""
+    """After a partner has changed its key, its messages are verified with the key as published now."""
     fresh = generate_key_pair()
 
     class CachingBook:
@@ -347,5 +347,5 @@ def test_a_new_key_is_looked_up_when_the_old_one_does_not_fit(market, sealed):
     market.know("dso.example.com", "DSO")
     url = f"http://127.0.0.1:{agr.port}{agr.path}"
     assert httpx.post(url, content=sealed(private_key=fresh.private_key), headers=HEADERS).status_code == 200
-    assert httpx.post(url, content=sealed(private_key=fresh.private_key), headers=HEADERS).status_code == 401
-    assert agr.journal.count(Direction.IN, State.NEW) + agr.journal.count(Direction.IN, State.DONE) == 1
+    assert httpx.post(url, content=sealed(private_key=fresh.private_key), headers=HEADERS).status_code == 200
+    assert agr.journal.count(Direction.IN, State.NEW) + agr.journal.count(Direction.IN, State.DONE) == 2
