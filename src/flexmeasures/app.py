@@ -21,6 +21,7 @@ from flexmeasures.auth import setup as auth
 from flexmeasures.data import database
 from flexmeasures.instance import find_instance_path, make_private_folder, open_private_file
 from flexmeasures.settings import load_settings, provide_secret_key, read_environment
+from flexmeasures.start_notes import warn_at_start
 from flexmeasures.ui import api_docs, pages
 
 __all__ = ["create"]
@@ -57,7 +58,7 @@ def create(
     app.config.update(values, ENV=env, TESTING=env == "testing")
     _set_up_logging(app, instance_path)
     for warning in warnings:
-        log.warning(warning)
+        warn_at_start(log, "%s", warning)
     app.wsgi_app = browsers.SecureCookies(app.wsgi_app)  # type: ignore[method-assign]
     if values["FLEXMEASURES_TRUSTED_PROXIES"]:
         hops = values["FLEXMEASURES_TRUSTED_PROXIES"]

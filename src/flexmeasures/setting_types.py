@@ -10,9 +10,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import is_timezone
 
 __all__ = [
+    "CONFIG_FILE",
     "RATE",
     "DatabaseAddress",
     "LogLevel",
@@ -22,11 +24,21 @@ __all__ = [
     "PositiveNumber",
     "Rate",
     "RedisAddress",
+    "SettingsError",
     "ZoneName",
 ]
 
+CONFIG_FILE = "flexmeasures.cfg"
+"""Name of the configuration file in the instance folder."""
+
 RATE = re.compile(r"([1-9]\d{0,8}) per (second|minute|hour|day)")
 """How settings write how often something may happen."""
+
+
+class SettingsError(InvalidInput):
+    """A setting is missing or has a wrong type; the message says which one and what to do."""
+
+    code = "bad-setting"
 
 
 def _as_level(value: object) -> object:

@@ -13,7 +13,6 @@ import difflib
 import json
 import logging
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,8 +23,9 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import TypeAdapter, ValidationError
 
-from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.secret_key import provide_secret_key
 from flexmeasures.setting_types import (
+    CONFIG_FILE,
     DatabaseAddress,
     LogLevel,
     NotNegative,
@@ -34,6 +34,7 @@ from flexmeasures.setting_types import (
     PositiveNumber,
     Rate,
     RedisAddress,
+    SettingsError,
     ZoneName,
 )
 
@@ -49,16 +50,8 @@ __all__ = [
 
 ENVIRONMENTS = ("documentation", "development", "testing", "staging", "production")
 
-CONFIG_FILE = "flexmeasures.cfg"
-
 _SECRETS = ("_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
 """How the names of settings end whose values are not shown, because they are or may hold a secret."""
-
-
-class SettingsError(InvalidInput):
-    """A setting is missing or has a wrong type; the message says which one and what to do."""
-
-    code = "bad-setting"
 
 
 @dataclass(frozen=True)
@@ -386,6 +379,12 @@ SETTINGS: tuple[Setting, ...] = (
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
+_OURS = "FLEXMEASURES_"
+_ENVIRONMENT = "the environment"
+
+_FAMILIES = (_OURS, "SQLALCHEMY_", "SECRET_", "SECRETKEY", "SECURITY_", "MAIL_", "CORS_", "LOGGING_")
+"""How names begin in the environment, which many programs share, that may be meant for us."""
+
 # Set in the environment for other purposes than being a setting.
 _NOT_SETTINGS = {"FLEXMEASURES_SUPERVISED"}
 
@@ -423,7 +422,7 @@ def load_settings(
     for path in _config_files(instance_path, config_file):
         _apply(values, warnings, _read_python(path), str(path))
     environ = read_environment() if environ is None else environ
-    _apply(values, warnings, _from_environment(environ), "the environment")
+    _apply(values, warnings, _from_environment(environ), _ENVIRONMENT)
     return values, warnings
 
 
@@ -459,9 +458,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if (name in _BY_NAME or name.startswith("FLEXMEASURES_"))
-        and name not in _NOT_SETTINGS
-        and value != ""
+        if (name in _BY_NAME or name.startswith(_FAMILIES)) and name not in _NOT_SETTINGS and value != ""
     }
 
 
@@ -470,42 +467,18 @@ def _apply(values: dict[str, Any], warnings: list[str], found: Mapping[str, Any]
         if name in _BY_NAME:
             values[name] = _BY_NAME[name].parse(value)
             continue
-        values[name] = value
-        close = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.88)
-        if name.startswith("FLEXMEASURES_") or close:
-            hint = f" Did you mean {close[0]}?" if close else ""
+        nearest = _nearest(name)
+        if where != _ENVIRONMENT or name.startswith(_OURS):
+            values[name] = value  # of a plugin or an extension
+        if name.startswith(_OURS) or nearest:
+            hint = f" Did you mean {nearest}?" if nearest else ""
             warnings.append(f"{name}, set in {where}, is no setting of FlexMeasures.{hint}")
 
 
-def provide_secret_key(values: dict[str, Any], env: str, instance_path: Path) -> str:
-    """Find the key that signs sessions and tokens, or make one for the embedded default.
-
-    Raises:
-        SettingsError: If there is none and the database is not the embedded one; says how to make one.
-    """
-    if values["SECRET_KEY"]:
-        return str(values["SECRET_KEY"])
-    if env in ("documentation", "testing"):
-        return f"only-for-{env}"
-    key_file = instance_path / "secret_key"
-    if key_file.is_file():
-        return key_file.read_text().strip()
-    if values["SQLALCHEMY_DATABASE_URI"]:
-        raise SettingsError(
-            "SECRET_KEY is not set; it signs sessions and tokens and must be kept secret. Make one with\n\n"
-            '    python -c "import secrets; print(secrets.token_urlsafe())"\n\n'
-            f"and set it as environment variable SECRET_KEY, in ~/.flexmeasures.cfg or in "
-            f"{instance_path / CONFIG_FILE}, or write it to {key_file} (readable by its owner only)."
-        )
-    instance_path.mkdir(parents=True, exist_ok=True)
-    draft = instance_path / f".secret_key.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32))
-    try:
-        os.link(draft, key_file)  # whole or not at all, and the first of several processes wins
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return key_file.read_text().strip()
+def _nearest(name: str) -> str | None:
+    """Find the setting that was probably meant; of our own the beginning, which all have, says nothing."""
+    if name.startswith(_OURS):
+        rests = {known.removeprefix(_OURS): known for known in _BY_NAME if known.startswith(_OURS)}
+        close = difflib.get_close_matches(name.removeprefix(_OURS), rests, n=1, cutoff=0.6)
+        return rests[close[0]] if close else None
+    return next(iter(difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.88)), None)

@@ -202,6 +202,7 @@ def server(request, shared_app, tmp_path_factory) -> Iterator[str]:
         **os.environ,
         "FLEXMEASURES_INSTANCE_PATH": shared_app.instance_path,
         "MAX_CONTENT_LENGTH": str(MEGABYTE),
+        "SECRET_KEY": shared_app.config["SECRET_KEY"],
         "FLEXMEASURES_LOGIN_RATE_LIMIT": "1000 per minute",
     }
     with output.open("wb") as file:
@@ -218,14 +219,16 @@ def _await(port, process, output):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, output.read_text()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             connection.request("GET", "/api/")
-            if connection.getresponse().status == 200:
-                connection.close()
-                return
+            with connection.getresponse() as answer:
+                if answer.status == 200:
+                    return
         except OSError:
             time.sleep(0.1)
+        finally:
+            connection.close()
     raise AssertionError(output.read_text())
 
 
@@ -252,7 +255,8 @@ def _send(server: str, path: str, size: int, chunked: bool, **headers: str) -> i
                 connection.send(b"0\r\n\r\n")
         except OSError:
             pass  # the server has heard enough; it has answered before it closed
-        return connection.getresponse().status
+        with connection.getresponse() as answer:
+            return answer.status
     finally:
         connection.close()
 

@@ -147,6 +147,80 @@ def test_what_is_no_plugin_does_not_stop_the_next(make_plugin, make_app, caplog,
     assert list(made.config["LOADED_PLUGINS"]) == ["our_client"]
 
 
+@pytest.mark.parametrize(
+    ("code", "told", "line"),
+    [
+        pytest.param("import flask\n\nfoo(\n", "SyntaxError", 3, id="syntax"),
+        pytest.param(
+            "a = 1\nb = undefined_name\n", "NameError: name 'undefined_name' is not defined", 2, id="name"
+        ),
+        pytest.param("\n\nimport no_such_module\n", "No module named 'no_such_module'", 3, id="import"),
+        pytest.param("def f():\n    return 1 / 0\n\nf()\n", "ZeroDivisionError", 2, id="deeper"),
+        pytest.param("import sys\nsys.exit(3)\n", "SystemExit", 2, id="exit"),
+        pytest.param("raise KeyError('x')\n", "KeyError", 1, id="key"),
+    ],
+)
+def test_a_faulty_plugin_is_named_and_the_rest_goes_on(make_plugin, make_app, caplog, code, told, line):
+    """A plugin whose code fails is named with the fault, its file and line; the next one and the platform work."""
+    broken = make_plugin("broken", code)
+    made = make_app(broken, make_plugin("our_client", SHOWCASE, TEMPLATE))
+    assert "The plugin broken is not loaded" in caplog.text
+    assert told in caplog.text
+    assert f"{broken}/__init__.py, line {line}" in caplog.text
+    assert list(made.config["LOADED_PLUGINS"]) == ["our_client"]
+    assert made.test_client().get("/api/").status_code == 200
+
+
+def test_a_fault_in_another_file_of_a_plugin_is_named_there(
+    make_plugin, make_app, caplog, tmp_path, monkeypatch
+):
+    """The file that is named is that of the plugin in which it went wrong, not the one that imports it."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "broken")])
+    broken = make_plugin("broken", "\nimport broken_part\n")
+    (tmp_path / "broken" / "broken_part.py").write_text("\n\n\nundefined_name\n")
+    make_app(broken)
+    assert f"{broken}/broken_part.py, line 4" in caplog.text
+
+
+def test_a_blueprint_that_cannot_be_registered_is_named(make_plugin, make_app, caplog):
+    """A Blueprint with the name of one that there is already is a fault of the plugin as well."""
+    code = "from flask import Blueprint\ntwin_bp = Blueprint('security', 'twin')\n"
+    made = make_app(make_plugin("twin", code))
+    assert "The plugin twin is not loaded: ValueError" in caplog.text
+    assert made.config["LOADED_PLUGINS"] == {}
+
+
+def test_a_plugin_listed_twice_is_loaded_once(make_plugin, make_app, caplog):
+    """A plugin that is listed twice, however it is written, is loaded once, and that is said."""
+    path = make_plugin("our_client", SHOWCASE, TEMPLATE)
+    made = make_app(path, path + "/")
+    assert list(made.config["LOADED_PLUGINS"]) == ["our_client"]
+    assert "listed twice" in caplog.text
+
+
+def test_two_plugins_of_one_name_do_not_replace_each_other(make_plugin, make_app, tmp_path, caplog):
+    """Of two folders with the same name the first is loaded; the other is named with what to do."""
+    path = make_plugin("our_client", SHOWCASE, TEMPLATE)
+    other = tmp_path / "elsewhere" / "our_client"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text(SHOWCASE)
+    made = make_app(path, str(other))
+    assert list(made.config["LOADED_PLUGINS"]) == ["our_client"]
+    assert str(other) in caplog.text
+    assert "Rename" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["json", "flexmeasures"])
+def test_a_plugin_cannot_take_the_name_of_a_module(make_app, tmp_path, caplog, name):
+    """A folder with the name of a module that others import is refused instead of standing in its place."""
+    module = sys.modules[name]
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    make_app(str(tmp_path / name))
+    assert "Rename the folder" in caplog.text
+    assert sys.modules[name] is module
+
+
 def test_a_slash_at_the_end_makes_no_difference(make_plugin, make_app):
     """The name of a plugin is that of its folder, however the path is written."""
     made = make_app(make_plugin("our_client", SHOWCASE, TEMPLATE) + "/")

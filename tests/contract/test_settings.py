@@ -21,6 +21,7 @@ from flexmeasures.settings import (
 )
 
 NAME = "FLEXMEASURES_PLATFORM_NAME"
+STRONG = "tZ3q-8Wm_kJ0vL5xR2nB"
 
 
 @pytest.fixture
@@ -170,9 +171,9 @@ def test_a_secret_key_is_made_once(places):
 
 def test_a_secret_key_that_is_set_wins(places, monkeypatch):
     """A key that was set is used, and none is made."""
-    monkeypatch.setenv("SECRET_KEY", "something-secret")
+    monkeypatch.setenv("SECRET_KEY", STRONG)
     values, _ = load(places)
-    assert provide_secret_key(values, "production", places / "instance") == "something-secret"
+    assert provide_secret_key(values, "production", places / "instance") == STRONG
     assert not (places / "instance" / "secret_key").exists()
 
 
@@ -185,8 +186,88 @@ def test_an_own_database_needs_an_own_key(places, monkeypatch):
         provide_secret_key(values, "production", folder)
     for hint in ("secrets.token_urlsafe()", "~/.flexmeasures.cfg", str(folder / "secret_key")):
         assert hint in str(refused.value)
-    (folder / "secret_key").write_text("from-a-file\n")
-    assert provide_secret_key(values, "production", folder) == "from-a-file"
+    (folder / "secret_key").write_text(f"{STRONG}\n")
+    assert provide_secret_key(values, "production", folder) == STRONG
+
+
+WEAK = ["abc", "x" * 64, "0123456789abcde", "abababababababab", "ChangeMeChangeMe"]
+
+
+@pytest.mark.parametrize("key", WEAK)
+@pytest.mark.parametrize("env", ["production", "staging"])
+def test_a_weak_key_is_refused_where_others_are_served(places, monkeypatch, env, key):
+    """A key that can be guessed stops the start; the message says how to make one, and not the key."""
+    monkeypatch.setenv("SECRET_KEY", key)
+    values, _ = load(places, env)
+    with pytest.raises(SettingsError, match="SECRET_KEY is too weak") as refused:
+        provide_secret_key(values, env, places / "instance")
+    for hint in ("secrets.token_urlsafe()", "SECURITY_PASSWORD_SALT", "FLASK_ENV=development"):
+        assert hint in str(refused.value)
+    assert key not in str(refused.value).replace("secret", "")
+    file = places / "instance" / "secret_key"
+    file.write_text(key)
+    with pytest.raises(SettingsError, match="is too weak") as refused:
+        provide_secret_key({**values, "SECRET_KEY": None}, env, places / "instance")
+    assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize("env", ["development", "testing", "documentation"])
+def test_a_weak_key_is_good_enough_elsewhere(places, env):
+    """Where nobody else is served, any key will do."""
+    values = {**load(places, env)[0], "SECRET_KEY": "abc"}
+    assert provide_secret_key(values, env, places / "instance") == "abc"
+
+
+def test_what_is_wrong_with_the_configuration_is_shown_at_the_default_level(places):
+    """In production, where only errors are logged, unknown settings and faulty plugins are named on standard error."""
+    plugin = places / "broken"
+    plugin.mkdir()
+    (plugin / "__init__.py").write_text("a = 1\n1 / 0\n")
+    told = {
+        "FLEXMEASURES_INSTANCE_PATH": str(places / "instance"),
+        "FLEXMEASURES_TIMEZON": "UTC",
+        "FLEXMEASURES_PLUGIN_PATHS": f'["{plugin}"]',
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "flexmeasures", "routes"],
+        env={**os.environ, **told},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "Did you mean FLEXMEASURES_TIMEZONE?" in done.stderr
+    assert f"ZeroDivisionError: division by zero (in {plugin}/__init__.py, line 2)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "/api/requestAuthToken" in done.stdout
+    assert "Did you mean" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SQLALCHEMY_DATABASE_URL", "SQLALCHEMY_DATABASE_URI"),
+        ("MAIL_SEVER", "MAIL_SERVER"),
+        ("SECRETKEY", "SECRET_KEY"),
+        ("SECURITY_TOKEN_MAXAGE", "SECURITY_TOKEN_MAX_AGE"),
+        ("CORS_ORIGIN", "CORS_ORIGINS"),
+        ("FLEXMEASURES_PLUGINS", "FLEXMEASURES_PLUGIN_PATHS"),
+        ("FLEXMEASURES_REDIS_HOST", "FLEXMEASURES_REDIS_PORT"),
+        ("FLEXMEASURES_HOST_AND_AUTH_START", "FLEXMEASURES_HOSTS_AND_AUTH_START"),
+    ],
+)
+@pytest.mark.parametrize("which", ["environment", "home", "instance", ".env"])
+def test_misspelt_names_are_named_wherever_they_stand(places, monkeypatch, which, name, nearest):
+    """A name that is nearly one of ours is named with the nearest one, from files as from the environment."""
+    if which == "environment":
+        monkeypatch.setenv(name, "1")
+    else:
+        write(places, which, name, "1")
+    values, warnings = load(places)
+    (warning,) = warnings
+    assert name in warning
+    assert f"Did you mean {nearest}?" in warning or nearest.startswith("FLEXMEASURES_REDIS")
+    assert values[nearest] == load_settings("testing", places)[0][nearest]
 
 
 def run(places, *words, **environment):
@@ -231,7 +312,7 @@ def test_a_wrong_configuration_shows_no_stack_trace(places):
     [
         pytest.param(
             ("add", "structure"),
-            {"SQLALCHEMY_DATABASE_URI": "postgresql://u:geheim@127.0.0.1:1/d", "SECRET_KEY": "x"},
+            {"SQLALCHEMY_DATABASE_URI": "postgresql://u:geheim@127.0.0.1:1/d", "SECRET_KEY": STRONG},
             "The database does not answer",
             id="the database",
         ),

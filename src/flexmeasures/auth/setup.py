@@ -37,6 +37,13 @@ class Users(SQLAlchemyUserDatastore):
                 raise
         return super().find_user(case_insensitive=case_insensitive, **kwargs)
 
+    def deactivate_user(self, user: User) -> bool:
+        """Close an account, and end its logins and tokens for good: activated again, they stay ended."""
+        changed = bool(super().deactivate_user(user))
+        if changed:
+            self.set_uniquifier(user)
+        return changed
+
 
 def init_app(app: Flask) -> None:
     """Set Flask-Security up on our users and roles."""

@@ -25,12 +25,16 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
     "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues, or clear them.", True),
     "order": ("flexmeasures.cli.order:order", "Order flexibility from assets, and take orders back.", True),
-    "roles": ("flask_security.cli:roles", "Give users roles, or take them away.", True),
+    "roles": (
+        "flexmeasures.cli.accounts:roles",
+        "Create roles, give them to users, or take them away.",
+        True,
+    ),
     "routes": ("flask.cli:routes_command", "List the routes of the web application.", True),
     "run": ("flexmeasures.cli.run:run", "Run FlexMeasures: database, worker and web server.", True),
     "show": ("flexmeasures.cli.show:show", "Show schedules, order books, orders and settlements.", True),
     "shell": ("flask.cli:shell_command", "Run a Python shell in the application's context.", True),
-    "users": ("flask_security.cli:users", "Activate, deactivate and reset users.", True),
+    "users": ("flexmeasures.cli.accounts:users", "Create, activate, deactivate and reset users.", True),
     # As the quickstart of the documentation writes them.
     "clear-queue": ("flexmeasures.cli.jobs:clear_queue", "Same as: jobs clear-queue", False),
     "run-worker": ("flexmeasures.cli.jobs:run_worker", "Same as: jobs run-worker", False),
@@ -91,13 +95,17 @@ def _explain(error: Exception) -> str | None:
     """Say what to do about a server that does not answer, or a database without our tables."""
     from psycopg.errors import UndefinedTable  # noqa: PLC0415 - not needed for --help
     from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415
-    from sqlalchemy.exc import OperationalError, ProgrammingError  # noqa: PLC0415
+    from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError  # noqa: PLC0415
 
     if isinstance(error, OperationalError):
         reason = str(error.orig).partition("\n")[0]
         return f"The database does not answer: {reason}. See the setting SQLALCHEMY_DATABASE_URI."
     if isinstance(error, ProgrammingError) and isinstance(error.orig, UndefinedTable):
         return "The database lacks some of our tables. Make them with: flexmeasures db upgrade"
+    if isinstance(error, IntegrityError | DataError):
+        # Not the whole of it: the rest repeats the row, the hash of a password included.
+        diagnosis = getattr(error.orig, "diag", None)
+        return f"The database refuses that: {getattr(diagnosis, 'message_primary', None) or 'it cannot be stored'}."
     if isinstance(error, RedisConnectionError):
         return f"The job store does not answer: {error} See the setting FLEXMEASURES_REDIS_URL."
     return None
@@ -129,6 +137,7 @@ def _may_have_plugins() -> bool:
 
     files = (
         Path(".env"),
+        Path(".flaskenv"),
         Path("~/.flexmeasures.cfg").expanduser(),
         find_instance_path() / "flexmeasures.cfg",
     )

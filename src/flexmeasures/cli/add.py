@@ -35,7 +35,7 @@ from flexmeasures.services.flex_models import (
     set_flex_model_of_type,
 )
 from flexmeasures.services.structure import add_structure
-from flexmeasures.services.users import create_user
+from flexmeasures.services.users import check_new_user, create_user
 
 __all__ = ["add"]
 
@@ -90,9 +90,10 @@ def structure() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
 def user(username: str, email: str, roles: str, timezone: str, password_stdin: bool) -> None:
     """Create a FlexMeasures user; asks for the password."""
-    password = _read_password(password_stdin)
-    password_hash = hash_new_password(password)
     names = [name.strip() for name in roles.split(",") if name.strip()]
+    check_new_user(db.session, email=email, username=username, roles=names, timezone=timezone)
+    db.session.rollback()  # no transaction stays open while somebody types
+    password_hash = hash_new_password(_read_password(password_stdin))
 
     @as_transaction
     def in_transaction(session: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import click
 from flask.cli import ScriptInfo
 from flask_migrate.cli import db as migrate_group
 
-from flexmeasures.data.database import keep_schema
+from flexmeasures.data.database import HEAD, keep_schema, schema_revision
 
 __all__ = ["db"]
 
@@ -24,9 +25,46 @@ class SchemaGroup(click.Group):
             return super().invoke(ctx)
 
 
+def _telling(command: click.Command) -> click.Command:
+    """Let a command that changes the schema say what it has done."""
+    told, work = copy.copy(command), command.callback
+    assert work is not None  # noqa: S101 - it is a command of Flask-Migrate
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        if options.get("sql"):
+            return work(*arguments, **options)
+        before = schema_revision()
+        returned = work(*arguments, **options)
+        after = schema_revision()
+        click.echo(_describe_change(before, after))
+        return returned
+
+    told.callback = run
+    return told
+
+
+def _describe_change(before: str | None, after: str | None) -> str:
+    """Say what has become of a schema.
+
+    >>> _describe_change("0001", "0001")
+    'The schema is at revision 0001, as before.'
+    """
+    newest = " (the newest)" if after == HEAD else ""
+    if before == after:
+        return f"The schema is at {_name(after)}{newest}, as before."
+    return f"The schema was at {_name(before)} and is now at {_name(after)}{newest}."
+
+
+def _name(revision: str | None) -> str:
+    return "no revision, without tables of ours," if revision is None else f"revision {revision}"
+
+
 db = SchemaGroup(
     name="db",
-    commands=migrate_group.commands,
+    commands={
+        name: _telling(command) if name in ("upgrade", "downgrade", "stamp") else command
+        for name, command in migrate_group.commands.items()
+    },
     params=migrate_group.params,
     callback=migrate_group.callback,
     help="Upgrade, downgrade and inspect the database schema (by Alembic).",

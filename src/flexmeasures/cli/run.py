@@ -20,6 +20,7 @@ from flask.cli import ScriptInfo, run_command
 from werkzeug.serving import get_sockaddr, is_running_from_reloader, select_address_family
 
 from flexmeasures.cli.jobs import SUPERVISED
+from flexmeasures.cli.serving import name_address, serve
 from flexmeasures.data.database import prepare
 from flexmeasures.jobs.queues import QUEUE_NAMES
 
@@ -141,7 +142,7 @@ def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
             if not no_worker:
                 with interrupts.held():
                     worker.start()
-            ctx.invoke(run_command, **options)
+            serve(ctx, app, options)
         finally:
             worker.stop()
     if worker.crashes:
@@ -215,9 +216,6 @@ def _check_port(host: str, port: int) -> int:
 
 
 def _greet(app: Flask, options: dict[str, Any]) -> None:
-    scheme = "https" if options.get("cert") else "http"
-    host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-    address = options["host"] if host.startswith("unix://") else f"{scheme}://{host}:{options['port']}"
-    click.echo(f"FlexMeasures serves {address}")
+    click.echo(f"FlexMeasures serves {name_address(options)}")
     click.echo(f"Its instance folder is {app.instance_path}")
     click.echo("Ctrl-C stops it.")

@@ -30,6 +30,7 @@ __all__ = [
     "keep_schema",
     "prepare",
     "redis_connection",
+    "schema_revision",
     "store_states",
 ]
 
@@ -97,7 +98,9 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
         else app.config["SQLALCHEMY_DATABASE_URI"]
     )
     app.config["SQLALCHEMY_DATABASE_URI"] = database_uri(uri)
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _with_patience(app.config["SQLALCHEMY_ENGINE_OPTIONS"], uri)
+    options = _with_patience(app.config["SQLALCHEMY_ENGINE_OPTIONS"], uri)
+    # Values of a failing statement belong into no message: hashes of passwords are among them.
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True, **options}
     db.init_app(app)
     flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
     app.extensions["redis"] = _make_redis(app, embedded if needs_redis else None)
@@ -175,6 +178,12 @@ def _revision(connection: psycopg.Connection[Any]) -> str | None:
         return None
     row = connection.execute("select version_num from alembic_version").fetchone()
     return row[0] if row else None
+
+
+def schema_revision() -> str | None:
+    """Find out the revision of the schema of the app's database; None if it has no tables of ours."""
+    with db.engine.connect() as connection:
+        return _revision(connection.connection.driver_connection)  # type: ignore[arg-type]
 
 
 def prepare(app: Flask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import ARRAY, Integer, any_, literal, select
@@ -18,6 +19,7 @@ from flexmeasures.services.checks import Checks
 
 __all__ = [
     "UserChanges",
+    "check_new_user",
     "create_user",
     "edit_user",
     "find_visible_user",
@@ -47,6 +49,13 @@ class UserChanges:
     role_ids: tuple[int, ...] | None = None
 
 
+class NewNames(NamedTuple):
+    """Under which address and name an account is opened."""
+
+    email: str
+    username: str
+
+
 def create_user(
     session: Session,
     *,
@@ -70,17 +79,9 @@ def create_user(
         InvalidInput: If the address or the time zone is none.
         Conflict: If the address or the name is taken.
     """
-    if not email:
-        raise InvalidInput("No email address was given. A user needs one.")
-    address = _normalise_email(email)
-    find_zone(timezone)
-    username = username or address.split("@")[0]
-    for kind, longest, texts in (("username", 255, [username]), ("name of a role", 80, roles)):
-        for text in texts:
-            if not text.isprintable() or len(text) > longest:
-                raise InvalidInput(f"{text[:90]!r} is no {kind}: use up to {longest} printable characters.")
-    _check_free(session, email=address)
-    _check_free(session, username=username)
+    address, username = check_new_user(
+        session, email=email, username=username, roles=roles, timezone=timezone
+    )
     user = User(
         email=address,
         username=username,
@@ -94,6 +95,37 @@ def create_user(
     session.flush()
     source_of_user(session, user)
     return user
+
+
+def check_new_user(
+    session: Session,
+    *,
+    email: str,
+    username: str | None = None,
+    roles: Sequence[str] = (),
+    timezone: str = "Europe/Amsterdam",
+) -> NewNames:
+    """Check all that a new account needs but its password, so that nobody is asked for one in vain.
+
+    Returns:
+        The address and the name as they are kept.
+
+    Raises:
+        InvalidInput: If the address, the name, a role or the time zone is not one.
+        Conflict: If the address or the name is taken.
+    """
+    if not email:
+        raise InvalidInput("No email address was given. A user needs one.")
+    address = _normalise_email(email)
+    find_zone(timezone)
+    username = username or address.split("@")[0]
+    for kind, longest, texts in (("username", 255, [username]), ("name of a role", 80, roles)):
+        for text in texts:
+            if not text.isprintable() or not text.strip() or len(text) > longest:
+                raise InvalidInput(f"{text[:90]!r} is no {kind}: use up to {longest} printable characters.")
+    _check_free(session, email=address)
+    _check_free(session, username=username)
+    return NewNames(address, username)
 
 
 def _normalise_email(email: str) -> str:
