@@ -8,10 +8,14 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import psutil
 import psycopg
 import pytest
+
+from flexmeasures.app import create
+from flexmeasures.data.database import db, prepare, redis_connection
 
 
 def _remember(instance) -> None:
@@ -48,6 +52,38 @@ def test_killed_servers_are_started_again_while_their_starter_lives(instance):
     instance.await_member(member)
     assert _recall(instance) == ([(42,)], b"kept")
     instance.end_member(member)
+
+
+def test_who_has_used_them_starts_killed_servers_again(instance):
+    """A process that has used both servers starts them anew when they have died since, with their data."""
+    instance.start()
+    _remember(instance)
+    _kill_servers(instance)
+    instance.start()
+    assert _recall(instance) == ([(42,)], b"kept")
+    assert set(instance.servers()) == {"postgres", "valkey-server"}
+
+
+def test_an_application_goes_on_when_its_servers_are_killed(instance):
+    """The very next request finds both stores ready again: no process has to be started anew."""
+    app = create("testing", settings={"FLEXMEASURES_INSTANCE_PATH": str(instance.path)})
+    prepare(app)
+    client = app.test_client()
+    try:
+        assert client.get("/api/ops/ready").status_code == 200
+        _kill_servers(instance)
+        assert client.get("/api/ops/ready").status_code == 200
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+        redis_connection(app).connection_pool.disconnect()
+
+
+def _kill_servers(instance) -> None:
+    for pid in instance.servers().values():
+        os.kill(pid, 9)
+    while instance.servers():  # a dead one that nobody has asked after yet has no command line
+        time.sleep(0.01)
 
 
 def test_everything_killed_at_once(instance):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -71,6 +72,20 @@ class Server(ABC):
     @abstractmethod
     def clear_remains(self) -> None:
         """Remove what a killed server left behind and what would hinder its successor."""
+
+    def is_listening(self) -> bool:
+        """Tell whether a process listens on its socket, within microseconds; whether it answers, `is_ready` tells."""
+        if not hasattr(socket, "AF_UNIX"):
+            return self.socket.exists()
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.setblocking(False)
+                probe.connect(str(self.socket))
+        except BlockingIOError:  # so many wait already that the queue is full
+            return True
+        except OSError:
+            return False
+        return True
 
     def start(self) -> None:
         """Make it answer: take over the one that runs, wait for one that starts or stops, or start one.

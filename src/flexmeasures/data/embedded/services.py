@@ -60,7 +60,7 @@ class EmbeddedServices:
         self.redis_url = f"unix://{self._valkey.socket}"
 
     def ensure_postgres(self) -> None:
-        """Make PostgreSQL answer; costs nothing after the first time in a process.
+        """Make PostgreSQL answer: start it, also if it has died since; call it before each new connection.
 
         Raises:
             StoreUnavailable: If it cannot be started; the message says what to do.
@@ -68,7 +68,7 @@ class EmbeddedServices:
         self._ensure(self._postgres)
 
     def ensure_valkey(self) -> None:
-        """Make Valkey answer; costs nothing after the first time in a process.
+        """Make Valkey answer: start it, also if it has died since; call it before each new connection.
 
         Raises:
             StoreUnavailable: If it cannot be started; the message says what to do.
@@ -97,11 +97,12 @@ class EmbeddedServices:
 
     def _ensure(self, server: Server) -> None:
         share = _share_of(self.instance_path)
-        if server.title in share.ready:
+        if server.title in share.ready and server.is_listening():
             return
         with share.mutex:
-            if server.title in share.ready:
+            if server.title in share.ready and server.is_listening():
                 return
+            share.ready.discard(server.title)
             if not share.began:
                 share.began = True
                 atexit.register(_leave_at_exit, self)
@@ -110,7 +111,7 @@ class EmbeddedServices:
                 share.membership.join()
                 self._make_folders()  # the last process of the instance may just have removed one
                 # What runs for our parent runs for us.
-                if server.title not in share.inherited or not server.socket.exists():
+                if server.title not in share.inherited or not server.is_listening():
                     server.start()
             share.ready.add(server.title)
 
