@@ -35,6 +35,7 @@ class Balance:
         exported: Columns of what is given to it (n,) [MW].
         rows: Rows that make devices and connection add up.
         most: Import and export that are somewhat higher than the devices can cause, (n,) each [MW].
+        possible: The highest import and export that devices and limits of the connection allow, (n,) each [MW].
         limits: What its bounds stand for.
         slacks: With elastic limits: by how much they are exceeded.
     """
@@ -43,6 +44,7 @@ class Balance:
     exported: Columns
     rows: Rows
     most: tuple[FloatArray, FloatArray]
+    possible: tuple[FloatArray, FloatArray]
     limits: list[NamedLimit] = field(default_factory=list)
     slacks: list[Slack] = field(default_factory=list)
 
@@ -71,15 +73,18 @@ def add_balance(
     movable = [part for part in parts.values() if part.power]
     # a little more than devices can cause: a bound that they reach would take over the value of energy from the limit
     # of the device, and leave it to chance which of both is said to bind
-    highest = _ROOM * np.maximum(fixed + sum((part.highest for part in movable), np.zeros(slots)), 0.0)
-    lowest = _ROOM * np.maximum(-fixed - sum((part.lowest for part in movable), np.zeros(slots)), 0.0)
+    possible = (
+        np.maximum(fixed + sum((part.highest for part in movable), np.zeros(slots)), 0.0),
+        np.maximum(-fixed - sum((part.lowest for part in movable), np.zeros(slots)), 0.0),
+    )
+    highest, lowest = _ROOM * possible[0], _ROOM * possible[1]
     imported = model.add_variables(f"{label}import", slots, upper=highest, cost=costs[0])
     exported = model.add_variables(f"{label}export", slots, upper=lowest, cost=-costs[1])
     terms: list[Term] = [(imported, -1.0), (exported, 1.0)]
     terms += [term for part in movable for term in part.power]
     rows = model.add_constraints(f"{label}balance", terms, lower=-fixed, upper=-fixed)
     model.begin_with(np.where(fixed > 0, imported, exported), rows)
-    return Balance(imported, exported, rows, (highest, lowest))
+    return Balance(imported, exported, rows, (highest, lowest), possible)
 
 
 def limit_connection(model: LinearModel, site: Site, balance: Balance, label: str, *, elastic: bool) -> None:
@@ -105,6 +110,10 @@ def limit_connection(model: LinearModel, site: Site, balance: Balance, label: st
             slack = model.add_variables(f"{label}{name}: exceeded", limited.size)
             terms.append((slack, -1.0))
             balance.slacks.append(Slack(name, site.name, 4, slack))
+        else:
+            possible = balance.possible[0 if columns is balance.imported else 1]
+            possible[limited] = np.clip(bound[limited], 0.0, possible[limited])
+            model.column_arrays[1][columns[bound < 0]] = 0.0
         rows = model.add_constraints(f"{label}{name}", terms, upper=bound[limited])
         balance.limits.append(NamedLimit(site.name, rows, at_upper=name, are_rows=True, slots=limited))
 

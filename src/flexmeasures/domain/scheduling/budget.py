@@ -20,6 +20,7 @@ Timer = Callable[[], float]
 """Gives seconds that pass at the speed of a clock, from any beginning."""
 
 
+_SHORTEST_S = 1e-3
 _LEAST_RESERVE = 0.2
 """Share of the time limit that searches leave for the last step, which makes the best of what they found."""
 
@@ -32,16 +33,21 @@ class Budget:
         solver: What minimises.
         options: Gap, and time limit for all models together.
         timer: Measures the time.
+        searching: Share of the time limit after which no search among whole numbers goes on.
     """
 
     solver: LinearSolver
     options: SolverOptions
     timer: Timer
+    searching: float = 1.0
+    _search_end: float = field(init=False)
     _end: float = field(init=False)
     _reserve_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._end = self.timer() + self.options.time_limit_s
+        now = self.timer()
+        self._end = now + self.options.time_limit_s
+        self._search_end = now + self.options.time_limit_s * self.searching
         self._reserve_s = self.options.time_limit_s * _LEAST_RESERVE if isfinite(self._end) else 0.0
 
     def use_reserve(self) -> None:
@@ -53,14 +59,41 @@ class Budget:
         """What is left of the time limit without the reserve, never below 0 [s]."""
         return max(0.0, self._end - self._reserve_s - self.timer())
 
+    @property
+    def left_for_search_s(self) -> float:
+        """What is left for searches among whole numbers, never below 0 [s]."""
+        return max(0.0, min(self.left_s, self._search_end - self.timer()))
+
+    def part(self, share: float) -> Budget:
+        """Give a budget that ends after a share of what is left, the reserve included."""
+        return self._new(self._left_in_all_s * share, 1.0)
+
+    def with_search(self, share: float) -> Budget:
+        """Give a budget that ends with this one, and in which searches take no more than a share of what is left."""
+        return self._new(self._left_in_all_s, share)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left, not even of the reserve."""
+        return self._left_in_all_s <= 0
+
+    @property
+    def _left_in_all_s(self) -> float:
+        return self._end - self.timer()
+
+    def _new(self, limit_s: float, searching: float) -> Budget:
+        options = replace(self.options, time_limit_s=max(limit_s, _SHORTEST_S))
+        return Budget(self.solver, options, self.timer, searching)
+
     def solve(self, model: LinearModel, share: float = 1.0) -> LinearSolution:
         """Minimise a model within a share of the time that is left; no time is no answer.
 
         Integer variables are then held at their values and the model is solved once more: no tolerance of a whole
         number leaks into the answer, and duals come back for the choices made.
         """
-        solution = self._solve(model, self.left_s * share)
-        if not model.column_arrays[3].any() or not solution.has_values:
+        is_search = bool(model.column_arrays[3].any())
+        solution = self._solve(model, (self.left_for_search_s if is_search else self.left_s) * share)
+        if not is_search or not solution.has_values:
             return solution
         held = self._solve(model.with_choices(solution.x), self.left_s + self._reserve_s)
         if held.status is not Status.OPTIMAL:

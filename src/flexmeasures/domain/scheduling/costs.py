@@ -20,7 +20,7 @@ from flexmeasures.domain.scheduling.site import (
 )
 from flexmeasures.domain.scheduling.wishes import soft_limits
 
-__all__ = ["Baseline", "Cost", "charge_at_once", "cost_of", "do_nothing"]
+__all__ = ["Baseline", "Cost", "charge_at_once", "cost_of", "cost_of_agreements", "do_nothing"]
 
 
 @dataclass(frozen=True)
@@ -90,21 +90,22 @@ def cost_of(
             for one in site.devices
             if isinstance(one, Curtailable)
         ),
-        commitments=_cost_of_commitments(site, hours, powers, net),
+        commitments=cost_of_agreements(site, hours, powers, paid=True),
         final_soc=sum(_cost_of_final_soc(one, soc) for one in site.devices if isinstance(one, StorageUse)),
         co2_kg=co2_kg,
     )
 
 
-def _cost_of_commitments(
-    site: Site, hours: FloatArray, powers: Mapping[str, FloatArray], net: FloatArray
+def cost_of_agreements(
+    site: Site, hours: FloatArray, powers: Mapping[str, FloatArray], *, paid: bool
 ) -> float:
+    """Price of all deviations from agreed profiles [currency]: of those that are paid, or of mere preferences."""
+    net = sum(powers.values(), np.zeros(hours.size))
     total = 0.0
     for one in site.commitments:
-        if one.is_paid:
-            deviation = (net if one.device is None else powers[one.device]) - np.asarray(
-                one.power_mw, dtype=float
-            )
+        if one.is_paid is paid:
+            used = net if one.device is None else powers[one.device]
+            deviation = used - np.asarray(one.power_mw, dtype=float)
             price = np.where(deviation > 0, one.price_above, -one.price_below)
             total += float(np.nansum(price * deviation * hours))
     return total

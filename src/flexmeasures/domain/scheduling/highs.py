@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import highspy
@@ -25,6 +26,14 @@ _STATUS = {
 _BY_COLUMNS = int(highspy.MatrixFormat.kColwise)
 _TOLERANCE = 1e-9
 """Devices of a few kW are a few thousandths of a MW, and a price slope is tiny by purpose: be exact."""
+_USUAL_BOUND = 8.0
+"""Size of bounds for which the thresholds of cuts in a search among integers are made."""
+_LONGEST_CHAIN = 500
+"""Slots up to which a suggested basis saves steps; in longer chains the steps that are left take ever more time.
+
+Without it a home takes 8.0 instead of 6.6 ms with 192 slots, but 111 instead of 168 ms with 2,016, and 9 s instead of
+minutes with the 35,040 of a year.
+"""
 _MINIMISE = int(highspy.ObjSense.kMinimize)
 
 
@@ -48,20 +57,42 @@ class HighsSolver:
 
     def solve(self, model: LinearModel, options: SolverOptions) -> LinearSolution:
         """Minimise the model."""
-        integer = model.column_arrays[3]
-        highs = _SilentHighs()  # type: ignore[no-untyped-call]  # the package is untyped
-        for name, value in _options(options).items():
-            highs.setOptionValue(name, value)
-        if not integer.any():
-            # plans are thin chains: presolving takes longer than it saves
-            highs.setOptionValue("presolve", "off")
-        _pass(highs, model)
-        if not integer.any():
-            _suggest_basis(highs, model)
-        if integer.any() and model.known.size == model.n_columns:
-            highs.setSolution(model.n_columns, np.arange(model.n_columns, dtype=np.int32), model.known)
-        highs.run()
-        return _read(highs, bool(integer.any()))
+        is_integer = bool(model.column_arrays[3].any())
+        if not is_integer:
+            return _run(model, options, begins=True)
+        solution = _run(model, options, begins=model.known.size == model.n_columns)
+        if not solution.has_values or _is_worth(model, solution):
+            return solution
+        # HiGHS 1.16 may give the start back as if it were the optimum that it found from there
+        if solution.status is Status.OPTIMAL:
+            return _run(model, options, begins=False)
+        return replace(solution, objective=float(model.column_arrays[2] @ solution.x), gap=inf)
+
+
+def _run(model: LinearModel, options: SolverOptions, *, begins: bool) -> LinearSolution:
+    """Minimise a model, beginning with what it suggests or from nothing."""
+    is_integer = bool(model.column_arrays[3].any())
+    highs = _SilentHighs()  # type: ignore[no-untyped-call]  # the package is untyped
+    for name, value in _options(options).items():
+        highs.setOptionValue(name, value)
+    if is_integer:
+        highs.setOptionValue("user_bound_scale", _bound_scale(model))
+    else:
+        # plans are thin chains: presolving takes longer than it saves, whatever their size
+        highs.setOptionValue("presolve", "off")
+    _pass(highs, model)
+    if begins and is_integer:
+        highs.setSolution(model.n_columns, np.arange(model.n_columns, dtype=np.int32), model.known)
+    elif begins and model.longest_chain <= _LONGEST_CHAIN:
+        _suggest_basis(highs, model)
+    highs.run()
+    return _read(highs, is_integer)
+
+
+def _is_worth(model: LinearModel, solution: LinearSolution) -> bool:
+    """Check that values cost what the solver says they do."""
+    cost = float(model.column_arrays[2] @ solution.x)
+    return abs(cost - solution.objective) <= 1e-6 * max(1.0, abs(cost))
 
 
 def _options(options: SolverOptions) -> dict[str, str | float | int | bool]:
@@ -75,6 +106,17 @@ def _options(options: SolverOptions) -> dict[str, str | float | int | bool]:
         "primal_feasibility_tolerance": _TOLERANCE,
         "dual_feasibility_tolerance": _TOLERANCE,
     }
+
+
+def _bound_scale(model: LinearModel) -> int:
+    """Give the power of two by which continuous variables are counted in smaller or larger units.
+
+    In MW a home is all thousandths, and cuts by so little look useless to a search that is made for larger numbers.
+    """
+    lower, upper, _, integer = model.column_arrays
+    bounds = np.abs(np.concatenate((lower[~integer], upper[~integer])))
+    bounds = bounds[np.isfinite(bounds) & (bounds > 0)]
+    return int(np.rint(np.log2(_USUAL_BOUND / np.median(bounds)))) if bounds.size else 0
 
 
 def _pass(highs: highspy.Highs, model: LinearModel) -> None:

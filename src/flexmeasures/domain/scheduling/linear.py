@@ -194,6 +194,11 @@ class LinearModel:
         self._basis.append((columns, rows))
 
     @property
+    def longest_chain(self) -> int:
+        """Number of equations in the largest block that was suggested to begin with."""
+        return max((rows.size for _, rows in self._basis), default=0)
+
+    @property
     def basis(self) -> tuple[Columns, Rows]:
         """Columns and rows that were suggested to begin with, (k,) each, no column twice."""
         if not self._basis:
@@ -253,6 +258,13 @@ class LinearModel:
             )
         ]
         return held
+
+    def without_whole_numbers(self) -> LinearModel:
+        """Give the same model with its integer variables free to take any value: a linear one, whose rows are these."""
+        lower, upper, cost, integer = self.column_arrays
+        free = copy(self)
+        free._column_parts = [(lower.copy(), upper.copy(), cost.copy(), np.zeros_like(integer))]
+        return free
 
     def matrix(self) -> Matrix:
         """Put the coefficients into one sparse matrix by columns; entries of the same place add up."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,12 +21,21 @@ from flexmeasures.domain.scheduling.linear import FloatArray, LinearSolver, Solv
 from flexmeasures.domain.scheduling.missed import Missed
 from flexmeasures.domain.scheduling.reach import missed_by
 from flexmeasures.domain.scheduling.schedule import DevicePlan, Outcome, Schedule, SitePlan
+from flexmeasures.domain.scheduling.simple import best_of_cut_off, objective_of
 from flexmeasures.domain.scheduling.site import Site, Tariff
-from flexmeasures.domain.scheduling.sitemodel import Objective, SiteModel, Statement
-from flexmeasures.domain.scheduling.solving import Answer, Problem, solve
+from flexmeasures.domain.scheduling.sitemodel import Objective, SiteModel, Statement, gains_by_both
+from flexmeasures.domain.scheduling.solving import Answer, Problem, breaks_rules, solve, solve_relaxed
 from flexmeasures.domain.scheduling.storage import StoragePart
+from flexmeasures.domain.scheduling.stretches import join, plan_in_stretches
 
 __all__ = ["PlanOptions", "plan_futures", "plan_site", "plan_storage", "slot_hours"]
+
+_LONGEST_WINDOW = 3000
+"""Slots up to which a window is always planned as one: a month of quarters."""
+_SHARE_AS_ONE = 0.5
+"""Share of the time in which a longer one is tried as one."""
+_SHARE_OF_STRETCHES = 0.7
+"""Share of what is left then for its stretches; the rest is for putting them together."""
 
 
 @dataclass(frozen=True)
@@ -140,10 +150,64 @@ def plan_futures(
         for number, weight in enumerate(weights)
     )
     budget = Budget(options.solver, options.solver_options, options.timer)
+    if len(sites) == 1:
+        plan_one = _plan_long if slots > _LONGEST_WINDOW else _plan_one
+        return (plan_one(sites[0], hours, budget, options),)
     answer = solve(Problem(tuple(sites), statements, shared_slots, budget, options.relax))
     if isinstance(answer, Status):
         return tuple(fall_back(site, hours, answer) for site in sites)
     return tuple(_read(answer, stated, options) for stated in answer.stated)
+
+
+def _plan_one(site: Site, hours: FloatArray, budget: Budget, options: PlanOptions) -> SitePlan:
+    """Plan a site; if time ends the search, no simple rule does better than what is given."""
+    statement = Statement(hours, options.objective, options.prefer_charging_sooner)
+    answer = solve(Problem((site,), (statement,), 0, budget, options.relax))
+    if answer is Status.INFEASIBLE:
+        return fall_back(site, hours, answer)
+    if isinstance(answer, Status):
+        return best_of_cut_off(site, hours, answer, options.objective)
+    plan = _read(answer, answer.stated[0], options)
+    if answer.solution.status is Status.OPTIMAL:
+        return plan
+    return best_of_cut_off(site, hours, plan, options.objective)
+
+
+def _plan_long(site: Site, hours: FloatArray, budget: Budget, options: PlanOptions) -> SitePlan:
+    """Plan a site in a window that may be too long: as one without whole numbers, else in stretches.
+
+    The plan without whole numbers, if there was time for it, bounds what could still be gained. Where export earns more
+    than import costs it is not tried: it would do both at once, and its bound says little.
+    """
+    statement = Statement(hours, options.objective, options.prefer_charging_sooner)
+    relaxed: Answer | Status = Status.LIMIT
+    if not gains_by_both(site, statement):
+        first_try = budget.part(_SHARE_AS_ONE)
+        first_try.use_reserve()
+        relaxed = solve_relaxed(Problem((site,), (statement,), 0, first_try, relax=False))
+        if (
+            isinstance(relaxed, Answer)
+            and relaxed.solution.status is Status.OPTIMAL
+            and not breaks_rules(relaxed)
+        ):
+            return _read(relaxed, relaxed.stated[0], options)
+    plan_stretch = partial(_plan_stretch, options)
+    pieces = plan_in_stretches(site, hours, budget.part(_SHARE_OF_STRETCHES), options.objective, plan_stretch)
+    plan = join(site, hours, pieces)
+    if isinstance(relaxed, Answer) and not plan.missed:
+        value = objective_of(site, hours, plan, options.objective)
+        plan = replace(plan, gap=max(0.0, value - relaxed.solution.objective) / max(abs(value), 1e-9))
+    if plan.explanation is not None:
+        baselines = (do_nothing(site, hours), charge_at_once(site, hours))
+        plan = replace(plan, explanation=replace(plan.explanation, baselines=baselines))
+    return best_of_cut_off(site, hours, plan, options.objective)
+
+
+def _plan_stretch(options: PlanOptions, site: Site, hours: FloatArray, budget: Budget) -> SitePlan | None:
+    """Plan a stretch of a long window; None if the time was too short for any answer."""
+    statement = Statement(hours, options.objective, options.prefer_charging_sooner)
+    answer = solve(Problem((site,), (statement,), 0, budget))
+    return None if isinstance(answer, Status) else _read(answer, answer.stated[0], options)
 
 
 def slot_hours(slots: int, resolution_hours: float, first_slot_fraction: float) -> FloatArray:

@@ -28,6 +28,7 @@ from flexmeasures.domain.scheduling.exclusions import (
     rules_of,
     simple_use,
 )
+from flexmeasures.domain.scheduling.import_or_export import split_by_choice
 from flexmeasures.domain.scheduling.linear import FloatArray, LinearModel
 from flexmeasures.domain.scheduling.parts import (
     NamedLimit,
@@ -40,7 +41,7 @@ from flexmeasures.domain.scheduling.parts import (
 from flexmeasures.domain.scheduling.site import Curtailable, Device, ShiftableLoad, Site
 from flexmeasures.domain.scheduling.storage import add_storage
 
-__all__ = ["Objective", "SiteModel", "Statement", "Whole", "sooner_slope", "state_site"]
+__all__ = ["Objective", "SiteModel", "Statement", "Whole", "gains_by_both", "sooner_slope", "state_site"]
 
 _INTEGRAL_TOLERANCE = 1e-6
 
@@ -114,8 +115,19 @@ class SiteModel:
             yield from self.balance.slacks
 
     def broken(self, x: FloatArray) -> dict[str, frozenset[int]]:
-        """Find where a relaxed answer breaks a rule or runs a load by halves."""
-        found = {f"{self.statement.label}{rule.name}": broken_slots(rule, x) for rule in self.rules}
+        """Find where a relaxed answer breaks a rule or runs a load by halves.
+
+        Where export pays more than import costs, what is forbidden in one slot is done in the next. So if import and
+        export meet anywhere, all slots in which they could are given; and those in which it pays to waste energy by
+        running a store both ways, for these come next.
+        """
+        found = {rule.name: broken_slots(rule, x) for rule in self.rules}
+        if any(rule.of_connection and found[rule.name].size for rule in self.rules):
+            wasting_pays = self.prices[0] < 0
+            for rule in self.rules:
+                gainful = wasting_pays if rule.matters is None else rule.matters
+                found[rule.name] = np.union1d(found[rule.name], np.flatnonzero(gainful))
+        found = {f"{self.statement.label}{name}": slots for name, slots in found.items()}
         for part in self.parts.values():
             values = x[part.whole]
             if np.any(np.abs(values - np.round(values)) > _INTEGRAL_TOLERANCE):
@@ -171,6 +183,12 @@ def objective_prices(site: Site, statement: Statement) -> tuple[FloatArray, Floa
     return bought + emitted, sold + emitted
 
 
+def gains_by_both(site: Site, statement: Statement) -> bool:
+    """Whether export earns more than import costs in any slot, so that an answer without whole numbers does both."""
+    bought, sold = objective_prices(site, statement)
+    return bool(np.any(sold > bought))
+
+
 def _add_device(model: LinearModel, device: Device, statement: Statement) -> Part:
     label = f"{statement.label}{device.name}: "
     if isinstance(device, StorageUse):
@@ -210,11 +228,11 @@ def _add_rules(model: LinearModel, stated: SiteModel) -> None:
         for rule in stated.rules:
             add_shares(model, rule, label)
     if stated.balance:
-        bought = simple_use("import", stated.balance.imported, stated.balance.most[0])
-        sold = simple_use("export", stated.balance.exported, stated.balance.most[1])
-        pays = (
-            stated.prices[1] > stated.prices[0]
-        )  # elsewhere nobody gains by importing and exporting at once
+        possible = stated.balance.possible
+        bought = simple_use("import", stated.balance.imported, possible[0])
+        sold = simple_use("export", stated.balance.exported, possible[1])
+        # elsewhere nobody gains by importing and exporting at once, or nobody can
+        pays = (stated.prices[1] > stated.prices[0]) & (possible[0] > 0) & (possible[1] > 0)
         stated.rules.append(AtMostOne(f"{stated.site.name}: import, export", (bought, sold), pays, True))
 
 
@@ -223,7 +241,10 @@ def _add_whole_numbers(model: LinearModel, stated: SiteModel, whole: Whole) -> N
     for rule in stated.rules:
         if f"{label}{rule.name}" in whole:
             slots = np.array(sorted(whole[f"{label}{rule.name}"]))
-            stated.choices.append(add_choice(model, rule, slots, label))
+            choice = add_choice(model, rule, slots, label)
+            stated.choices.append(choice)
+            if rule.of_connection and stated.balance:
+                split_by_choice(model, stated.balance, stated.parts, choice, f"{label}{rule.name}: ")
     integer = model.column_arrays[3]
     for part in stated.parts.values():
         if f"{label}{part.name}" in whole:

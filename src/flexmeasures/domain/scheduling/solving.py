@@ -15,11 +15,13 @@ from flexmeasures.domain.scheduling.parts import NamedLimit
 from flexmeasures.domain.scheduling.site import Site
 from flexmeasures.domain.scheduling.sitemodel import SiteModel, Statement, state_site
 
-__all__ = ["Answer", "Problem", "bound_limits", "solve"]
+__all__ = ["Answer", "Problem", "bound_limits", "breaks_rules", "solve", "solve_relaxed"]
 
 RANKS = (4, 3, 2, 1)
 """Order in which wishes are satisfied when not all can be; the last is given up first."""
 _MOST_ROUNDS = 12
+_LEAST_SEARCH_S = 0.3
+"""A search among whole numbers that has less time than this finds nothing better than what is nearest [s]."""
 _DUAL_TOLERANCE = 1e-9
 _SLACK_TOLERANCE = 1e-7
 
@@ -75,6 +77,16 @@ class _Ranks:
     gap: float = 0.0
 
 
+def solve_relaxed(problem: Problem) -> Answer | Status:
+    """Find the best answer among those that may break rules; see `breaks_rules`."""
+    return _optimise(problem, *_state(problem, {}, elastic=False))
+
+
+def breaks_rules(answer: Answer) -> bool:
+    """Whether an answer breaks a rule that needs whole numbers."""
+    return any(stated.broken(answer.solution.x) for stated in answer.stated)
+
+
 def solve(problem: Problem) -> Answer | Status:
     """Find the best answer, giving up wishes only if not all can be kept, or say how the solver ended without one."""
     answer = _solve(problem, elastic=False)
@@ -89,6 +101,8 @@ def _solve(problem: Problem, *, elastic: bool) -> Answer | Status:
     whole: dict[str, frozenset[int]] = {}
     relaxed: Answer | None = None
     for attempt in range(_MOST_ROUNDS):
+        if relaxed and problem.budget.left_for_search_s < _LEAST_SEARCH_S:
+            break
         answer = _optimise(problem, *_state(problem, whole, elastic=elastic))
         if isinstance(answer, Status):
             if relaxed is None or answer is Status.INFEASIBLE:
@@ -107,7 +121,19 @@ def _solve(problem: Problem, *, elastic: bool) -> Answer | Status:
             whole[name] = whole.get(name, frozenset()) | (
                 _all_slots(problem) & set(chain.from_iterable(near))
             )
-    return Status.FAILED if relaxed is None else _repair(problem, relaxed, elastic=elastic)
+    if relaxed is None:
+        return Status.FAILED
+    problem.budget.use_reserve()
+    return _repair(problem, _nearer(problem, relaxed, whole, elastic=elastic), elastic=elastic)
+
+
+def _nearer(
+    problem: Problem, relaxed: Answer, whole: Mapping[str, frozenset[int]], *, elastic: bool
+) -> Answer:
+    """Come nearer to whole numbers without a search: their models are tighter even if they may take any value."""
+    model, stated = _state(problem, whole, elastic=elastic)
+    answer = _optimise(problem, model.without_whole_numbers(), stated)
+    return answer if isinstance(answer, Answer) else relaxed
 
 
 def _repair(problem: Problem, relaxed: Answer, *, elastic: bool) -> Answer | Status:
@@ -116,11 +142,14 @@ def _repair(problem: Problem, relaxed: Answer, *, elastic: bool) -> Answer | Sta
     Devices choose first; then import or export follows from them. If not all wishes can be kept with these choices,
     they are given up in order although others might do better. The answer that broke rules bounds what can be gained.
     """
-    problem.budget.use_reserve()
     for soft in (elastic,) if elastic or not problem.relax else (False, True):
         for loads_run in (True, False):  # loads wait rather than exceed a connection
             answer: Answer | Status = relaxed
-            for with_connection in (False, True):
+            # where import and export were told apart already, their choices are as good as those of the devices
+            told_apart = any(
+                choice.rule.of_connection for stated in relaxed.stated for choice in stated.choices
+            )
+            for with_connection in (True,) if told_apart else (False, True):
                 if isinstance(answer, Answer):
                     how = {"elastic": soft, "loads_run": loads_run, "with_connection": with_connection}
                     answer = _hold(problem, answer, **how)
