@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from shapeshifter_uftp import conversations
 from shapeshifter_uftp.addresses import AddressBook, Participant
 from shapeshifter_uftp.discovery import DnsAddressBook
-from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
+from shapeshifter_uftp.exceptions import ServiceDiscoveryException, TransportError, UnverifiedAnswerException
 from shapeshifter_uftp.exchange import Exchange, HttpRequest, Identity, complete, seal_for_post
-from shapeshifter_uftp.posting import RequestMaker
+from shapeshifter_uftp.posting import RequestMaker, deliver, deliver_now
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 from shapeshifter_uftp.uftp.payload import DEFAULT_VERSION, PayloadMessage, PayloadMessageResponse
 
@@ -38,7 +38,7 @@ __all__ = [
     "AsyncShapeshifterAgrCroClient", "AsyncShapeshifterAgrDsoClient", "AsyncShapeshifterCroAgrClient",
     "AsyncShapeshifterCroDsoClient", "AsyncShapeshifterDsoAgrClient", "AsyncShapeshifterDsoCroClient", "Recorder",
     "ShapeshifterAgrCroClient", "ShapeshifterAgrDsoClient", "ShapeshifterCroAgrClient", "ShapeshifterCroDsoClient",
-    "ShapeshifterDsoAgrClient", "ShapeshifterDsoCroClient", "TransportOptions",
+    "ShapeshifterDsoAgrClient", "ShapeshifterDsoCroClient", "TransportOptions", "client_map",
 ]  # fmt: skip
 
 
@@ -117,6 +117,16 @@ class _Client:
 
     sender_role: ClassVar[UsefRole]
     recipient_role: ClassVar[UsefRole]
+    request_timeout: ClassVar[float] = 30.0
+    """Longest wait [s], where ``options`` do not say."""
+    protocol_version: ClassVar[str] = DEFAULT_VERSION
+    """The version of UFTP that the partner speaks, where ``version`` does not say."""
+
+    # How earlier versions retried; here a client sends once, and a `RetryPolicy` says how an outbox retries.
+    num_outgoing_workers: ClassVar[int] = 10
+    num_delivery_attempts: ClassVar[int] = 10
+    exponential_retry_factor: ClassVar[float] = 1.0
+    exponential_retry_base: ClassVar[float] = 2.0
 
     def __init__(  # noqa: PLR0913  the order of the first seven is promised; what is newer comes by keyword
         self,
@@ -133,10 +143,11 @@ class _Client:
         http: Any = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self.sender_domain, self.recipient_domain, self.version = sender_domain, recipient_domain, version
+        self.sender_domain, self.recipient_domain = sender_domain, recipient_domain
+        self.version = version if version != DEFAULT_VERSION else self.protocol_version
         self.recipient_endpoint, self.recipient_signing_key = recipient_endpoint, recipient_signing_key
         self.oauth_client = oauth_client
-        self.options = options or TransportOptions()
+        self.options = options or TransportOptions(timeout=self.request_timeout)
         self._identity = Identity(sender_domain, self.sender_role, signing_key)
         self._address_book = address_book or DnsAddressBook()
         self._given_http: Any = http
@@ -149,7 +160,7 @@ class _Client:
         return f"{type(self).__name__}({self.sender_domain!r}, ..., {self.recipient_domain!r})"
 
     def _partner(self) -> Participant:
-        """Find endpoint and key; the key is not needed to send, so not finding it is no failure."""
+        """Find the endpoint, and what comes with it; a key is looked up when an answer needs it."""
         endpoint, key = self.recipient_endpoint, self.recipient_signing_key
         if endpoint is None:
             found = self._address_book.find(self.recipient_domain, self.recipient_role)
@@ -179,7 +190,14 @@ class _Client:
         if partner.oauth_client:
             with partner.oauth_client.ensure_authenticated() as oauth:
                 authorization, renew = oauth.auth_header, oauth.renew
-        return Exchange(prepared, content, partner.endpoint or "", authorization, partner.public_key, renew)
+        # A key that was given to us is the only one that counts.
+        look_up = None if self.recipient_signing_key else self._look_up_key
+        return Exchange(
+            prepared, content, partner.endpoint or "", authorization, partner.public_key, renew, look_up
+        )
+
+    def _look_up_key(self, anew: bool) -> str | None:
+        return self._address_book.find(self.recipient_domain, self.recipient_role, refresh=anew).public_key
 
     def _http_request(self, request: HttpRequest) -> httpx.Request:
         if self._given_http is not None:  # what it was set up for is not ours to know
@@ -201,14 +219,14 @@ class _Client:
     def _noting_failure(self, exchange: Exchange) -> Iterator[None]:
         try:
             yield
+        except UnverifiedAnswerException:
+            if self._recorder:
+                self._recorder.delivered(exchange.sent, self.recipient_role, None)
+            raise
         except TransportError as error:
             if self._recorder:
                 self._recorder.failed(exchange.sent, self.recipient_role, error)
             raise
-
-
-def _no_answer(request: HttpRequest, error: Exception) -> TransportError:
-    return ClientTransportException(f"{request.url} did not answer: {error!r}")
 
 
 class SyncClient(_Client):
@@ -226,17 +244,9 @@ class SyncClient(_Client):
         return http
 
     def _send(self, message: PayloadMessage) -> PayloadMessageResponse:
-        import httpx  # noqa: PLC0415  loaded only when something is sent
-
         exchange = self._exchange(message)
         with self._noting_failure(exchange):
-            while exchange.request is not None:
-                request = exchange.request
-                try:
-                    answer = self.http.send(self._http_request(request))
-                except (httpx.HTTPError, httpx.InvalidURL) as error:
-                    raise _no_answer(request, error) from error
-                exchange.receive(answer.status_code, answer.headers, answer.content)
+            deliver_now(exchange, lambda request: self.http.send(self._http_request(request)))
         return self._outcome(exchange)
 
     def close(self) -> None:
@@ -271,24 +281,20 @@ class AsyncClient(_Client):
     async def _send(self, message: PayloadMessage) -> PayloadMessageResponse:
         import asyncio  # noqa: PLC0415  who awaits this has loaded it; a service that nobody awaits does without
 
-        import httpx  # noqa: PLC0415  loaded only when something is sent
-
         # With the endpoint given nothing waits, and a thread would only cost time.
         waits = self.recipient_endpoint is None or self.oauth_client is not None
         exchange = await asyncio.to_thread(self._exchange, message) if waits else self._exchange(message)
+
+        async def receive(answer: httpx.Response) -> None:
+            received = (answer.status_code, answer.headers, answer.content)
+            if self.oauth_client is not None or answer.content:
+                # A refused token is renewed there, or a key looked up, which waits for others.
+                await asyncio.to_thread(exchange.receive, *received)
+            else:
+                exchange.receive(*received)
+
         with self._noting_failure(exchange):
-            while exchange.request is not None:
-                request = exchange.request
-                try:
-                    answer = await self.http.send(self._http_request(request))
-                except (httpx.HTTPError, httpx.InvalidURL) as error:
-                    raise _no_answer(request, error) from error
-                received = (answer.status_code, answer.headers, answer.content)
-                if self.oauth_client is not None:
-                    # A refused token is renewed there, which waits for the authorisation server.
-                    await asyncio.to_thread(exchange.receive, *received)
-                else:
-                    exchange.receive(*received)
+            await deliver(exchange, lambda request: self.http.send(self._http_request(request)), receive)
         return self._outcome(exchange)
 
     async def aclose(self) -> None:
@@ -366,3 +372,6 @@ CLIENTS: dict[tuple[UsefRole, UsefRole], type[SyncClient]] = {
     )
 }  # fmt: skip
 """(sender's role, recipient's role) to the synchronous client."""
+
+client_map = CLIENTS
+"""The same under its older name."""

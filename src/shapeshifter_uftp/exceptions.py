@@ -11,6 +11,7 @@
     │  ├─ TooManyRequestsException 429           ├─ SchemaException 400
     │  ├─ AuthenticationTimeoutException 419     ├─ InvalidSignatureException 401
     │  ├─ MessageTooLargeException 413           ├─ ServiceDiscoveryException
+    │  ├─ UnverifiedAnswerException
     │  └─ ClientTransportException(response)
     └─ Rejection(reason)                the message got through and is refused; also called
     FunctionalException
@@ -61,6 +62,7 @@ __all__ = [
     "UnauthorizedException",
     "UnknownRecipientException",
     "UnknownReferenceException",
+    "UnverifiedAnswerException",
 ]
 
 
@@ -157,6 +159,10 @@ class InvalidSignatureException(TransportError):
 
 class ServiceDiscoveryException(TransportError):
     """Endpoint, version or key of a participant could not be found (temporary)."""
+
+
+class UnverifiedAnswerException(TransportError):
+    """The partner took a message and signed an answer that nobody can verify: whether it is accepted is not known."""
 
 
 class ClientTransportException(TransportError):

@@ -10,7 +10,7 @@ import copy
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
@@ -18,7 +18,10 @@ from shapeshifter_uftp.exceptions import (
     ClientTransportException,
     InvalidSignatureException,
     InvalidValue,
+    SchemaException,
+    ServiceDiscoveryException,
     ShapeshifterError,
+    UnverifiedAnswerException,
 )
 from shapeshifter_uftp.isp_calendar import instant_of
 from shapeshifter_uftp.reading import message_from_xml
@@ -40,6 +43,7 @@ _log = logging.getLogger("shapeshifter_uftp.client")
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _MOST_REDIRECTS = 3
 _LONGEST_ANSWER = 1_000_000
+_LONGEST_START = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +122,10 @@ class Exchange:
         content: The envelope's bytes.
         endpoint: Where to post them.
         authorization: Headers for the endpoint's host.
-        public_key: The partner's key, for a signed answer; None when unknown.
+        public_key: The partner's key, for a signed answer; None: look it up when one comes.
         renew: Gives another authorization than the one in some headers, which the endpoint refused; None: there is
             none to be had.
+        look_up_key: Looks the partner's key up, anew when told to; None: only the one given counts.
     """
 
     def __init__(
@@ -131,9 +136,10 @@ class Exchange:
         authorization: Mapping[str, str] | None = None,
         public_key: str | None = None,
         renew: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None,
+        look_up_key: Callable[[bool], str | None] | None = None,
     ) -> None:
         self.sent = sent
-        self._public_key, self._renew = public_key, renew
+        self._public_key, self._renew, self._look_up_key = public_key, renew, look_up_key
         self._hops = 0
         self._outcome: PayloadMessageResponse | None = None
         self.is_answered = False
@@ -146,6 +152,7 @@ class Exchange:
         Raises:
             ClientTransportException: It is no success.
             InvalidSignatureException: It has a body that the partner did not sign.
+            UnverifiedAnswerException: It has a signed body, and there is no key to verify it.
         """
         request = self.request
         if request is None:
@@ -194,27 +201,55 @@ class Exchange:
         return self._outcome
 
     def _read_answer(self, content: bytes) -> PayloadMessageResponse:
-        if not content.strip() or len(content) > _LONGEST_ANSWER:
+        if not content.strip():
             return self._stored()
         try:
+            if len(content) > _LONGEST_ANSWER:
+                raise SchemaException("The answer is too long")
             envelope = envelope_from_xml(content)
         except ShapeshifterError:
+            if b"<SignedMessage" in content[:_LONGEST_START]:
+                # It may say no: taking it for nothing would be taking a refusal for acceptance.
+                raise UnverifiedAnswerException(
+                    "The message was taken, with an answer that cannot be read"
+                ) from None
             _log.debug("The answer to %s is no signed message: ignored", self.sent.message_id)
             return self._stored()
-        try:
-            keys = read_public_keys(self._public_key or "")
-        except InvalidValue as error:
-            # The message is stored all the same: a 200 says so, whatever we know about the key.
-            _log.warning("The signed answer to %s cannot be verified: %s", self.sent.message_id, error)
-            return self._stored()
-        xml = open_sealed(envelope.body, keys)
-        answer = message_from_xml(xml)
+        answer = message_from_xml(self._open(envelope))
         if answer.sender_domain not in {None, envelope.sender_domain}:
             raise InvalidSignatureException(
                 f"The answer is signed by {envelope.sender_domain} for somebody else"
             )
         self.is_answered = isinstance(answer, PayloadMessageResponse)
         return answer if isinstance(answer, PayloadMessageResponse) else self._stored()
+
+    def _open(self, envelope: SignedMessage) -> bytes:
+        """Verify a signed answer with the key given, or as looked up, or as looked up anew."""
+        refused: InvalidSignatureException | None = None
+        why = "there is no key"
+        for keys in self._keys():
+            try:
+                return open_sealed(envelope.body, read_public_keys(keys or ""))
+            except InvalidSignatureException as error:
+                refused = error
+            except InvalidValue as error:
+                why = str(error)
+        if refused is not None:
+            raise refused
+        raise UnverifiedAnswerException(
+            f"The message was taken, with an answer that cannot be verified: {why}"
+        )
+
+    def _keys(self) -> Iterator[str | None]:
+        if self._public_key:
+            yield self._public_key
+        for anew in (False, True) if self._look_up_key else ():
+            try:
+                yield self._look_up_key(anew) if self._look_up_key else None
+            except ServiceDiscoveryException as error:
+                _log.warning(
+                    "The key for the answer to %s cannot be looked up: %s", self.sent.message_id, error
+                )
 
     def _stored(self) -> PayloadMessageResponse:
         sent = self.sent

@@ -20,11 +20,16 @@ from typing import Any
 from shapeshifter_uftp.addresses import AddressBook
 from shapeshifter_uftp.backoff import Backoff, Pause
 from shapeshifter_uftp.client import TransportOptions
-from shapeshifter_uftp.exceptions import ClientTransportException, ServiceDiscoveryException, TransportError
+from shapeshifter_uftp.exceptions import (
+    ClientTransportException,
+    ServiceDiscoveryException,
+    TransportError,
+    UnverifiedAnswerException,
+)
 from shapeshifter_uftp.exchange import Exchange
 from shapeshifter_uftp.lanes import Lanes
 from shapeshifter_uftp.oauth import AuthorizationError
-from shapeshifter_uftp.posting import RequestMaker
+from shapeshifter_uftp.posting import NO_CLEAN_ANSWER, RequestMaker, deliver_now
 from shapeshifter_uftp.references import main_reference
 from shapeshifter_uftp.store import Direction, Entry, Fault, Journal, State
 from shapeshifter_uftp.uftp.enumerations import UsefRole
@@ -33,7 +38,6 @@ from shapeshifter_uftp.uftp.payload import PayloadMessage, PayloadMessageRespons
 __all__ = ["Outbox", "RetryPolicy"]
 
 _log = logging.getLogger("shapeshifter_uftp.outbox")
-_OUTCOME_UNKNOWN = "no clean answer"
 _LOOK_AGAIN = 5.0  # how often to see whether a faulty partner was cleared [s]
 _AWAY = frozenset({None, 419, 429, 502, 503, 504})
 """Statuses (None: no answer) that are about the partner, whatever the message."""
@@ -171,8 +175,6 @@ class Outbox:
 
     def _post(self, entry: Entry) -> PayloadMessageResponse | None:
         """Post a message once; give what the partner answered at once, if it did."""
-        import httpx  # noqa: PLC0415  loaded only when something is sent
-
         partner = self._address_book.find(
             entry.partner_domain, entry.partner_role, refresh=entry.attempts > 2
         )
@@ -186,20 +188,18 @@ class Outbox:
             with partner.oauth_client.ensure_authenticated() as oauth:
                 authorization, renew = oauth.auth_header, oauth.renew
         sent = PayloadMessage(message_id=entry.message_id, conversation_id=entry.conversation_id)
-        exchange = Exchange(sent, entry.envelope, partner.endpoint, authorization, partner.public_key, renew)
+        exchange = Exchange(
+            sent, entry.envelope, partner.endpoint, authorization, partner.public_key, renew,
+            lambda anew: self._address_book.find(*entry.partner, refresh=anew).public_key,
+        )  # fmt: skip
         http = self._client()
-        while exchange.request is not None:
-            request = exchange.request
-            try:
-                answer = http.send(self._requests.make(request))
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise ClientTransportException(f"{_OUTCOME_UNKNOWN} from {request.url}: {error!r}") from error
-            try:
-                exchange.receive(answer.status_code, answer.headers, answer.content)
-            except ClientTransportException as error:
-                error.response = answer
-                raise
-        return exchange.outcome() if exchange.is_answered else None
+        try:
+            outcome = deliver_now(exchange, lambda request: http.send(self._requests.make(request)))
+        except UnverifiedAnswerException as error:
+            # It is stored over there; whether it is accepted nobody knows, and asking again would not help.
+            _log.warning("%s %s: %s", entry.message_type, entry.message_id, error)
+            return None
+        return outcome if exchange.is_answered else None
 
     def _failed(self, entry: Entry, error: TransportError, now: float) -> Pause | None:
         if _means_delivered(entry, error):
@@ -238,7 +238,7 @@ def _means_delivered(entry: Entry, error: TransportError) -> bool:
     Some receivers answer a repeated MessageID with 400 and "Duplicate message". When an attempt before this one ended
     without a clean answer, it was that one which arrived.
     """
-    earlier_unclear = entry.attempts > 0 and (entry.reason or "").startswith(_OUTCOME_UNKNOWN)
+    earlier_unclear = entry.attempts > 0 and (entry.reason or "").startswith(NO_CLEAN_ANSWER)
     return earlier_unclear and error.http_status == 400 and "duplicate" in str(error).lower()
 
 
