@@ -309,3 +309,16 @@ def test_https_is_remembered_where_it_is_insisted_on(make_client):
     assert "max-age=" in strict.get("/login", base_url=OURS).headers["Strict-Transport-Security"]
     assert "Strict-Transport-Security" not in strict.get("/login").headers
     assert "Strict-Transport-Security" not in make_client().get("/login", base_url=OURS).headers
+
+
+def test_a_cookie_is_no_reason_to_fail_when_the_database_is_away(make_client):
+    """Who is logged in hears that the platform is not available, as a page and as JSON; the login is not taken away."""
+    client = make_client(SQLALCHEMY_DATABASE_URI="postgresql://nobody@127.0.0.1:1/nothing")
+    with client.session_transaction() as session:
+        session["_user_id"] = login = "0123456789abcdef.session.9999999999"
+    for path, kind in (("/", "text/html"), ("/api/v2_0/assets", "application/json")):
+        answer = client.get(path)
+        assert (answer.status_code, answer.mimetype) == (503, kind), answer.text
+        assert answer.headers["Retry-After"]
+        with client.session_transaction() as session:
+            assert session["_user_id"] == login

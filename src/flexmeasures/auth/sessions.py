@@ -17,6 +17,7 @@ from flask_security.core import UserMixin
 from flask_security.utils import set_request_attr
 
 from flexmeasures.data.database import db
+from flexmeasures.data.faults import STORE_ERRORS
 from flexmeasures.data.stores.users import end_session, find_user_by_uniquifier, session_has_ended
 from flexmeasures.data.tables import User
 
@@ -61,9 +62,14 @@ def _load_user(text: str) -> User | None:
     login = _Login.read(str(text))
     if login is None or time.time() - login.began > LIFETIME.total_seconds():
         return None
-    user = find_user_by_uniquifier(db.session, login.uniquifier)
-    if user is None or not user.active or session_has_ended(db.session, login.session_id):
-        return None
+    try:
+        user = find_user_by_uniquifier(db.session, login.uniquifier)
+        if user is None or not user.active or session_has_ended(db.session, login.session_id):
+            return None
+    except STORE_ERRORS:
+        # The page that says so is one for nobody in particular; else it would ask again.
+        current_app.login_manager._update_request_context_with_user()  # type: ignore[attr-defined]
+        raise
     g.login = login
     set_request_attr("fs_authn_via", "session")
     set_request_attr("fs_paa", session.get("fs_paa", 0))
