@@ -19,9 +19,10 @@ from benchmarks._server import Server, message, serve
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import source_of_user
-from flexmeasures.data.tables import Asset, Sensor
+from flexmeasures.data.tables import Asset
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid
+from flexmeasures.testing import make_sensor
 
 START = datetime(2015, 3, 1, tzinfo=UTC)
 
@@ -144,12 +145,7 @@ def _load(server: Server) -> None:
         session = db.session
         building = session.get(Asset, server.cast.assets["building"])
         source_id = source_of_user(session, building.owner)
-        sensors = [building.sensor] + [
-            Sensor(name=f"meter {n}", unit="MW", event_resolution=timedelta(minutes=15), timezone="UTC")
-            for n in range(19)
-        ]
-        session.add_all(sensors)
-        session.flush()
+        sensors = [building.sensor] + [make_sensor(session, f"meter {n}") for n in range(19)]
         for sensor in sensors:
             # The building gets its second belief by the benchmark of posting a year.
             for minutes in (-10, -5) if sensor is not building.sensor else (-10,):

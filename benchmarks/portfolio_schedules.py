@@ -14,7 +14,8 @@ from sqlalchemy import delete, func, select
 from benchmarks import Report, benchmark
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare
-from flexmeasures.data.tables import Asset, Market, ScheduleRecord, Sensor
+from flexmeasures.data.tables import Asset, Market, ScheduleRecord
+from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.testing import make_cast, store_values
 
 BATTERIES = 1000
@@ -44,32 +45,26 @@ def _fill() -> None:
     hours = np.arange(72)
     prices = 60 + 30 * np.sin(hours / 24 * 2 * np.pi) + np.random.default_rng(0).normal(0, 10, hours.size)
     store_values(db.session, market, START, prices)
-    db.session.execute(delete(Asset))  # of the cast, whose prices are those of other days
-    sensors = [
-        Sensor(name=f"battery {n}", unit="MW", event_resolution=timedelta(minutes=15))
-        for n in range(BATTERIES)
-    ]
-    db.session.add_all(sensors)
-    db.session.flush()
-    db.session.add_all(
-        Asset(
-            id=sensor.id,
-            name=sensor.name,
-            display_name=sensor.name,
-            asset_type_name="battery",
-            capacity_in_mw=2.0,
-            min_soc_in_mwh=0.0,
-            max_soc_in_mwh=5.0,
-            soc_in_mwh=5.0 * (n + 0.5) / BATTERIES,
-            soc_datetime=START,
+    db.session.execute(
+        delete(Asset).where(Asset.owner_id.is_not(None))
+    )  # of the cast, whose prices are those of other days
+    for n in range(BATTERIES):
+        battery = NewAsset(
+            f"battery {n}",
+            "battery",
+            2.0,
+            timedelta(minutes=15),
             latitude=52.0,
             longitude=5.0,
             owner_id=cast.owner_id,
             market_id=cast.market,
+            min_soc_in_mwh=0.0,
+            max_soc_in_mwh=5.0,
+            soc_in_mwh=5.0 * (n + 0.5) / BATTERIES,
+            soc_datetime=START,
             flex_model={"roundtrip_efficiency": 0.9},
         )
-        for n, sensor in enumerate(sensors)
-    )
+        create_asset(db.session, battery)
     db.session.commit()
 
 

@@ -15,8 +15,9 @@ from benchmarks import Report, benchmark, median
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare
 from flexmeasures.data.stores.beliefs import SensorBeliefs, Window, insert_beliefs, read_latest
-from flexmeasures.data.tables import DataSource, Sensor
+from flexmeasures.data.tables import DataSource
 from flexmeasures.domain.beliefs import Beliefs
+from flexmeasures.testing import make_sensor
 
 YEAR = 35_040
 QUARTER = timedelta(minutes=15)
@@ -42,8 +43,8 @@ def store(report: Report) -> None:
 
 def _measure(report: Report, session: Session) -> None:
     source = DataSource(name="benchmark", type="script")
-    sensors = [Sensor(name=str(n), unit="MW", event_resolution=QUARTER) for n in range(40)]
-    session.add_all([source, *sensors])
+    sensors = [make_sensor(session, f"meter {n}") for n in range(40)]
+    session.add(source)
     session.commit()
     starts = np.datetime64("2020-01-01", "us") + np.arange(YEAR) * np.timedelta64(15, "m").astype(
         "timedelta64[us]"

@@ -11,14 +11,15 @@ from sqlalchemy.orm import Session
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, Market, User
+from flexmeasures.data.tables import Asset, Market, Sensor, User
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid
 from flexmeasures.services.assets import NewAsset, NewMarket, create_asset, create_market
+from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 from flexmeasures.services.structure import add_structure
 from flexmeasures.services.users import create_user
 
-__all__ = ["CAST_DAY", "Cast", "make_cast", "store_values"]
+__all__ = ["CAST_DAY", "Cast", "make_cast", "make_sensor", "store_values"]
 
 CAST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 """The first day of the cast's prices."""
@@ -123,6 +124,14 @@ def make_cast(session: Session, password: str = "correct horse") -> Cast:  # noq
         foreign_asset=foreign.id,
         market=market.id,
     )
+
+
+def make_sensor(
+    session: Session, name: str, unit: str = "MW", event_resolution: timedelta = timedelta(minutes=15)
+) -> Sensor:
+    """Make a sensor of a public asset of its own; the caller commits."""
+    asset = add_public_asset(session, name, "series")
+    return add_sensor_to(session, asset, name, unit, event_resolution, "UTC")
 
 
 def store_values(session: Session, thing: Asset | Market, start: datetime, values: np.ndarray) -> None:

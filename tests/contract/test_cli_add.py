@@ -101,7 +101,7 @@ def test_the_quickstart_works_as_it_stands(app, flexmeasures):
     )
     assert re.search(r"Successfully created user .*me.* with ID 1$", user.strip())
     structure = flexmeasures("add", "structure")
-    for counted in ("6 AssetType(s)", "3 WeatherSensorType(s)", "2 MarketType(s)", "1 Market(s)"):
+    for counted in ("13 AssetType(s)", "3 WeatherSensorType(s)", "2 MarketType(s)", "1 Market(s)"):
         assert f"DB now has {counted}" in structure
     sensor = flexmeasures(*shlex.split(QUICKSTART_SENSOR))
     asset = flexmeasures(*shlex.split(QUICKSTART_ASSET))
@@ -134,7 +134,18 @@ def test_structure_is_added_once(app, flexmeasures):
     assert flexmeasures("add", "structure") == first
     with app.app_context():
         kinds = {row.name: row for row in db.session.scalars(sql_select(AssetType))}
-        assert set(kinds) == {"solar", "wind", "one-way_evse", "two-way_evse", "battery", "building"}
+        numbers = {name: kind.id for name, kind in kinds.items() if kind.id <= 8}
+        assert numbers == {
+            "solar": 1,
+            "wind": 2,
+            "one-way_evse": 3,
+            "two-way_evse": 4,
+            "battery": 5,
+            "building": 6,
+            "process": 7,
+            "heat-storage": 8,
+        }
+        assert {"market", "weather station", "transmission zone", "energy community"} < set(kinds)
         producers = {name for name, kind in kinds.items() if kind.is_producer and not kind.is_consumer}
         assert producers == {"solar", "wind"}
         assert kinds["wind"].can_curtail
@@ -246,7 +257,7 @@ def test_assets_have_their_limits(app, furnished):
         asset = found(app, Asset, name="battery")
         assert asset.market.name == "epex_da"
         assert (asset.min_soc_in_mwh, asset.max_soc_in_mwh) == (0.5, 2)
-        assert (asset.sensor.timezone, asset.sensor.unit) == ("Europe/Amsterdam", "kW")
+        assert (asset.sensor.timezone, asset.unit, asset.sensor.unit) == ("Europe/Amsterdam", "kW", "MW")
         assert (asset.display_name, asset.sensor.name) == ("Battery", "battery")
 
 
@@ -267,7 +278,7 @@ def test_all_errors_of_an_asset_are_told_at_once(app, furnished):
         *("timezone", "max_soc_in_mwh", "unit"),
     }
     with app.app_context():
-        assert db.session.scalar(sql_select(func.count()).select_from(Asset)) == 0
+        assert db.session.scalar(sql_select(func.count()).select_from(Asset)) == 1  # the dummy market
         assert db.session.scalar(sql_select(func.count()).select_from(Sensor)) == 1  # the dummy market's
 
 

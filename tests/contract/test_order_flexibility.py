@@ -10,7 +10,7 @@ from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, FlexibilityOrder, Market, ScheduleRecord, Sensor
+from flexmeasures.data.tables import Asset, FlexibilityOrder, Market, ScheduleRecord
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.flexibility import Contract, Regulation
@@ -28,6 +28,7 @@ from flexmeasures.services.order_flexibility import (
 from flexmeasures.services.plan_inputs import Planning
 from flexmeasures.services.reschedule import PortfolioOrder, reschedule
 from flexmeasures.services.settle_flexibility import settle_orders, sum_up
+from flexmeasures.testing import make_sensor
 
 HOUR = timedelta(hours=1)
 DAY_TWO = datetime(2015, 1, 2, tzinfo=UTC)
@@ -160,8 +161,7 @@ def test_a_run_moves_as_a_whole(session, cast):
 
 def test_emissions_of_an_order(session, cast):
     """Waiting from an hour with 200 kg/MWh into one with 300 emits 100 kg/MWh more; unknown emissions are None."""
-    sensor = Sensor(name="grid mix", unit="kg/MWh", event_resolution=HOUR)
-    session.add(sensor)
+    sensor = make_sensor(session, "grid mix", "kg/MWh", HOUR)
     session.commit()
     store_forecast(session, sensor, DAY_TWO, np.repeat([400.0, 200.0, 300.0], 8))
     station = cast.assets["station"]

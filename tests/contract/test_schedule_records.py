@@ -22,7 +22,7 @@ from flexmeasures.services.make_schedule import read_schedule
 from flexmeasures.services.plan_asset import plan_asset
 from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
 from flexmeasures.services.reschedule import PortfolioOrder, reschedule
-from flexmeasures.testing import store_values
+from flexmeasures.testing import make_sensor, store_values
 
 DAY_TWO = datetime(2015, 1, 2, tzinfo=UTC)
 """Its prices: 8 hours at 100, 8 hours at 90 and 8 hours at 100 EUR/MWh."""
@@ -109,8 +109,7 @@ def test_a_charging_point_with_daily_stays(schedule, flexible):
 def test_a_heat_pump_with_a_buffer(app, cast, schedule, flexible):
     """The 0.3 MW of heat take 0.1 MW of electricity; the buffer of 1.2 MWh moves 4 hours of it into the cheap ones."""
     with app.app_context():
-        demand = Sensor(name="heat demand", unit="kW", event_resolution=HOUR)
-        db.session.add(demand)
+        demand = make_sensor(db.session, "heat demand", "kW", HOUR)
         db.session.commit()
         sensor_id = demand.id
     store_forecast(app, sensor_id, DAY_TWO, np.full(24, 300.0))
@@ -168,8 +167,7 @@ def test_the_documented_types_share_one_model(schedule, cast, flexible):
 def test_emissions_are_counted_and_priced(app, cast, schedule, flexible):
     """Where the CO₂ intensity of the grid is known, schedules can follow it, and say what they avoid."""
     with app.app_context():
-        sensor = Sensor(name="grid mix", unit="g/kWh", event_resolution=HOUR)
-        db.session.add(sensor)
+        sensor = make_sensor(db.session, "grid mix", "g/kWh", HOUR)
         db.session.commit()
         sensor_id = sensor.id
     store_forecast(app, sensor_id, DAY_TWO, np.repeat([200.0, 400.0, 300.0], 8))

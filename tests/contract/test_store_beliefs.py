@@ -19,10 +19,11 @@ from flexmeasures.data.stores.beliefs import (
     read_latest,
     time_range,
 )
-from flexmeasures.data.tables import DataSource, Sensor, User
-from flexmeasures.domain.beliefs import Beliefs, latest_per_event
+from flexmeasures.data.tables import DataSource, User
+from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, latest_per_event
 from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.time import to_datetime64
+from flexmeasures.testing import make_sensor
 
 QUARTER = timedelta(minutes=15)
 START = datetime(2021, 3, 27, tzinfo=UTC)
@@ -34,11 +35,11 @@ class Shelf:
 
     def __init__(self, session):
         self.session = session
-        sensors = [Sensor(name=name, unit="MW", event_resolution=QUARTER) for name in ("one", "other")]
+        sensors = [make_sensor(session, name) for name in ("one", "other")]
         users = [
             User(email=f"{name}@seita.nl", username=name, password="-", fs_uniquifier=name) for name in "ab"
         ]
-        session.add_all([*sensors, *users])
+        session.add_all(users)
         session.flush()
         sources = [DataSource(name=user.username, type="user", user_id=user.id) for user in users]
         sources += [DataSource(name="model", type=kind) for kind in ("forecaster", "scheduler")]
@@ -50,10 +51,10 @@ class Shelf:
         self.user_ids = [user.id for user in users]
         self.kinds = {source.id: (source.type, source.user_id) for source in sources}
 
-    def insert(self, rows, overwrite=False, sensor_id=None):
+    def insert(self, rows, policy=InsertPolicy.REFUSE, sensor_id=None):
         """Store rows of event, horizon (both in quarters), source and value, and commit."""
         batch = SensorBeliefs(sensor_id or self.sensor_id, as_beliefs(rows))
-        insert_beliefs(self.session, [batch], overwrite=overwrite)
+        insert_beliefs(self.session, [batch], policy)
         self.session.commit()
 
     def window(self, **limits):
@@ -221,14 +222,14 @@ def test_other_beliefs_stand_beside_it(shelf, row):
 def test_beliefs_are_overwritten_on_request(shelf):
     """With overwriting an equal belief gets the new value, others stay, and new ones are added."""
     shelf.insert([(0, 0, 1, 1.0), (1, 0, 1, 1.0)])
-    shelf.insert([(1, 0, 1, 5.0), (2, 0, 1, 6.0)], overwrite=True)
+    shelf.insert([(1, 0, 1, 5.0), (2, 0, 1, 6.0)], policy=InsertPolicy.REPLACE)
     assert read_latest(shelf.session, shelf.window())[1].tolist() == [1, 5, 6]
     assert shelf.count() == 3
 
 
 def test_overwriting_takes_one_of_equal_beliefs(shelf):
     """A message that gives two values for one belief stores one of them when it may overwrite."""
-    shelf.insert([(0, 0, 1, 1.0), (0, 0, 1, 2.0)], overwrite=True)
+    shelf.insert([(0, 0, 1, 1.0), (0, 0, 1, 2.0)], policy=InsertPolicy.REPLACE)
     assert read_latest(shelf.session, shelf.window())[1].tolist() in ([1], [2])
 
 
@@ -236,8 +237,9 @@ def test_overwriting_takes_one_of_equal_beliefs(shelf):
 @pytest.mark.parametrize(("sensor_id", "source_id"), [(999, 1), (None, 999)], ids=["no sensor", "no source"])
 def test_beliefs_need_a_sensor_and_a_source(shelf, sensor_id, source_id, overwrite):
     """A belief about nothing or of nobody is refused by name, even among good ones."""
+    policy = InsertPolicy.REPLACE if overwrite else InsertPolicy.REFUSE
     with pytest.raises(NotFound, match="deleted meanwhile"):
-        shelf.insert([(0, 0, 1, 1.0), (1, 0, source_id, 1.0)], sensor_id=sensor_id, overwrite=overwrite)
+        shelf.insert([(0, 0, 1, 1.0), (1, 0, source_id, 1.0)], sensor_id=sensor_id, policy=policy)
     shelf.session.rollback()
     assert shelf.count() == 0
 

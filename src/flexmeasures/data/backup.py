@@ -169,11 +169,13 @@ def _reset_sequences(connection: psycopg.Connection[Any], table: Table) -> None:
             "select pg_get_serial_sequence(%s, %s)", (f'"{table.name}"', column.name)
         ).fetchone()
         if found and found[0]:
-            highest = sql.SQL("(select max({}) from {})").format(
-                sql.Identifier(column.name), sql.Identifier(table.name)
+            # Assets and sensors draw from one sequence, that of the sensors.
+            highest = sql.SQL(", ").join(
+                sql.SQL("(select max({}) from {})").format(sql.Identifier(column.name), sql.Identifier(name))
+                for name in ({"asset", "sensor"} if table.name == "sensor" else {table.name})
             )
             connection.execute(
-                sql.SQL("select setval({}, coalesce({}, 0) + 1, false)").format(
+                sql.SQL("select setval({}, coalesce(greatest({}), 0) + 1, false)").format(
                     sql.Literal(found[0]), highest
                 )
             )

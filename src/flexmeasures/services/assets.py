@@ -12,12 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
-from flexmeasures.data.tables import Asset, Market, Sensor, User, WeatherSensor
+from flexmeasures.data.tables import Asset, DeviceState, Market, User, WeatherSensor
 from flexmeasures.domain.addresses import ConnectionAddress, parse_market
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
 from flexmeasures.services.checks import Checks, FieldErrors
 from flexmeasures.services.flex_models import check_flex_model, check_references
+from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role, is_admin
 
@@ -46,6 +47,9 @@ SMALLEST_CAPACITY_IN_MW = 0.0001
 
 SOC_ORDER = "This value must be equal or higher than the minimum soc."
 
+POWER_UNIT = "MW"
+"""In which power of connections is stored, whatever unit they are shown with."""
+
 OWNER_ROLES = ("Prosumer", "admin")
 """Who may own assets. Researchers own the assets of their simulations as admins."""
 
@@ -64,6 +68,7 @@ class NewAsset:
         event_resolution: Length of the events of its power sensor.
         market_id: The market whose prices it pays; the dummy market if left out.
         flex_model: What differs from the flex model of its type.
+        parent_id: The asset that it is a part of, of the same account.
     """
 
     name: str
@@ -83,6 +88,7 @@ class NewAsset:
     soc_datetime: datetime | None = None
     soc_udi_event_id: int | None = None
     flex_model: Mapping[str, Any] | None = None
+    parent_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,34 +149,39 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     if new.flex_model is not None:
         check_flex_model(checks, asset_type, new.flex_model, name)
         check_references(session, checks, (asset_type, new.flex_model), (new.owner_id, name), actor)
+    account_id = _account_of_owner(session, checks, new.owner_id, new.parent_id)
     checks.that(
-        "name" in checks.errors or not store.asset_name_is_taken(session, name),
+        "name" in checks.errors or not _is_taken(session, account_id, new.parent_id, name),
         "name",
         f"An asset with the name {name} already exists.",
     )
     checks.done()
     check_display_name(session, display_name)
-    sensor = _add_sensor(session, name, new.unit, new.event_resolution, new.timezone)
+    number = store.next_number(session)
     asset = Asset(
-        id=sensor.id,
-        sensor=sensor,
+        id=number,
+        account_id=account_id,
+        parent_id=new.parent_id,
+        power_sensor_id=number,
+        unit=new.unit,
         name=name,
         display_name=display_name,
         asset_type=asset_type,
         capacity_in_mw=new.capacity_in_mw,
         min_soc_in_mwh=new.min_soc_in_mwh,
         max_soc_in_mwh=new.max_soc_in_mwh,
-        soc_in_mwh=new.soc_in_mwh,
-        soc_datetime=new.soc_datetime,
-        soc_udi_event_id=new.soc_udi_event_id,
         latitude=new.latitude,
         longitude=new.longitude,
         owner_id=new.owner_id,
         market_id=market_id,
         flex_model=None if new.flex_model is None else dict(new.flex_model),
+        state=DeviceState(
+            soc_in_mwh=new.soc_in_mwh, soc_datetime=new.soc_datetime, soc_udi_event_id=new.soc_udi_event_id
+        ),
     )
     session.add(asset)
     session.flush()
+    add_sensor_to(session, asset, name, POWER_UNIT, new.event_resolution, new.timezone)
     return asset
 
 
@@ -190,13 +201,34 @@ def find_visible_asset(session: Session, user: User, asset_id: int, for_change: 
     if 0 < asset_id <= store.MAX_ID:
         # A stranger must not be able to lock an asset, so whose it is comes first.
         asset = session.get(Asset, asset_id)
-        if asset is not None and not is_admin(user) and asset.owner_id != user.id:
+        if asset is not None and not (asset.is_connection and (is_admin(user) or asset.owner_id == user.id)):
             asset = None
         if asset is not None and for_change:
             asset = store.lock_asset(session, asset_id)
     if asset is None:
         raise NotFound(f"Asset {asset_id} not found")
     return asset
+
+
+def _account_of_owner(session: Session, checks: Checks, owner_id: int, parent_id: int | None) -> int | None:
+    """Find the account of an owner, which must be that of the asset that a new one becomes a part of."""
+    owner = session.get(User, owner_id) if 0 < owner_id <= store.MAX_ID else None
+    account_id = None if owner is None else owner.account_id
+    if parent_id is not None and owner is not None:
+        parent = session.get(Asset, parent_id) if 0 < parent_id <= store.MAX_ID else None
+        checks.that(
+            parent is not None and parent.account_id == account_id,
+            "parent_id",
+            f"Asset {parent_id} is not one of the owner's account: a part belongs to the account of the whole.",
+        )
+    return account_id
+
+
+def _is_taken(session: Session, account_id: int | None, parent_id: int | None, name: str) -> bool:
+    """Tell whether a connection, or an asset beside the new one, has a name."""
+    return store.asset_name_is_taken(session, name) or store.sibling_name_is_taken(
+        session, account_id, parent_id, name
+    )
 
 
 def clean_asset_name(name: str) -> str:
@@ -303,7 +335,8 @@ def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSen
         f"There is a {new.weather_sensor_type_name} sensor at this place already.",
     )
     checks.done()
-    sensor = _add_sensor(session, name, new.unit, new.event_resolution, new.timezone)
+    station = _find_station(session, new.latitude, new.longitude)
+    sensor = add_sensor_to(session, station, name, new.unit, new.event_resolution, new.timezone)
     weather_sensor = WeatherSensor(
         id=sensor.id,
         sensor=sensor,
@@ -348,8 +381,9 @@ def create_market(session: Session, new: NewMarket) -> Market:
     except FlexError as error:
         checks.that(False, "knowledge_horizon", str(error))
     checks.done()
-    sensor = _add_sensor(
-        session, name, new.unit, new.event_resolution, new.timezone, knowledge_horizon=new.knowledge_horizon
+    asset = add_public_asset(session, name, "market")
+    sensor = add_sensor_to(
+        session, asset, name, new.unit, new.event_resolution, new.timezone, new.knowledge_horizon
     )
     market = Market(
         id=sensor.id,
@@ -371,25 +405,17 @@ def _is_addressable(market_name: str) -> bool:
         return False
 
 
-def _add_sensor(
-    session: Session,
-    name: str,
-    unit: str,
-    event_resolution: timedelta,
-    timezone: str,
-    knowledge_horizon: tuple[str, dict[str, Any]] = ("ex_post", {}),
-) -> Sensor:
-    sensor = Sensor(
-        name=name,
-        unit=unit,
-        event_resolution=event_resolution,
-        timezone=timezone,
-        knowledge_horizon_fnc=knowledge_horizon[0],
-        knowledge_horizon_par=knowledge_horizon[1],
+def _find_station(session: Session, latitude: float, longitude: float) -> Asset:
+    """Find the weather station at a place, or make it."""
+    here = select(Asset).where(
+        Asset.asset_type_name == "weather station",
+        Asset.account_id.is_(None),
+        Asset.latitude == latitude,
+        Asset.longitude == longitude,
     )
-    session.add(sensor)
-    session.flush()
-    return sensor
+    station = session.scalars(here.order_by(Asset.id).limit(1)).first()
+    name = f"weather station at {latitude:.15g}, {longitude:.15g}"
+    return station or add_public_asset(session, name, "weather station", latitude, longitude)
 
 
 def _normalise(name: str) -> str:

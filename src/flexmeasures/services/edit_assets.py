@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, User
+from flexmeasures.services.asset_tree import move_to_account
 from flexmeasures.services.assets import (
     NewAsset,
     check_asset_fields,
@@ -25,7 +26,7 @@ from flexmeasures.services.flex_models import check_flex_model, check_references
 
 __all__ = ["UNCHANGED", "AssetChanges", "Unchanged", "delete_asset", "edit_asset"]
 
-_OF_SENSOR = ("event_resolution", "timezone", "unit")
+_OF_SENSOR = ("event_resolution", "timezone")
 """Fields of an asset that are kept with its power sensor."""
 
 
@@ -103,13 +104,15 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
         )
     if outcome.event_resolution != asset.sensor.event_resolution:
         checks.that(
-            time_range(session, asset.id) is None,
+            time_range(session, asset.sensor.id) is None,
             "event_resolution",
             "There are data of this asset, whose events would no longer be what they were. Make a new asset.",
         )
     checks.done()
     if outcome.display_name != asset.display_name:
         check_display_name(session, outcome.display_name or "")
+    if "owner_id" in changed:
+        move_to_account(session, asset, session.get_one(User, changed["owner_id"]).account_id)
     for field, value in changed.items():
         setattr(asset.sensor if field in _OF_SENSOR else asset, field, value)
     asset.sensor.name = asset.name

@@ -15,7 +15,7 @@ from flexmeasures.data.stores.forecast_orders import Measured, add_orders
 from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Sensor
-from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times
+from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.forecasting import NAIVE, horizons_for, naive_forecast
 from flexmeasures.domain.time import Instants, event_grid
@@ -106,7 +106,7 @@ def make_forecasts(session: Session, order: ForecastOrder, trusted: TrustedRoles
     source = get_or_create_source(session, "FlexMeasures", "forecaster", *NAIVE)
     beliefs = Beliefs(starts, values, horizons, np.full(len(starts), source.id, dtype=np.int32))
     # The same forecast is made anew when a measurement on which it rests was corrected.
-    insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)], overwrite=True)
+    insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)], InsertPolicy.REPLACE)
     return len(starts)
 
 
@@ -115,7 +115,8 @@ def _measured(
 ) -> tuple[Instants, Values]:
     """Read what was measured before the events of an order: starts and values, (n,) each."""
     start, measured = order.start - order.horizon - LOOK_BACK, timedelta(0)
-    if session.get(Asset, sensor.id) is not None:
+    asset = session.get(Asset, sensor.asset_id)
+    if asset is not None and asset.account_id is not None:
         window = Window(sensor.id, sensor.event_resolution, start, order.end, max_horizon=measured)
         return read_latest(session, window)
     among = PortfolioWindow(start, order.end, scheduled=False, max_horizon=measured)

@@ -19,8 +19,8 @@ from flexmeasures.data.stores.beliefs import (
 from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.schedules import find_schedule_of_event, insert_schedules
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset
-from flexmeasures.domain.beliefs import Beliefs, belief_horizons, belief_times
+from flexmeasures.data.tables import Asset, DeviceState
+from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.time import event_grid, format_instant, to_datetime64, to_microseconds
 from flexmeasures.services.plan_asset import Plan, plan_asset
@@ -41,10 +41,10 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 def is_stored(session: Session, request: ScheduleRequest) -> bool:
     """Wait for the transaction that ordered a schedule to end, and tell whether it succeeded."""
-    asset = session.get(Asset, request.asset_id, with_for_update={"of": Asset, "key_share": True})
-    if asset is None:
+    state = session.get(DeviceState, request.asset_id, with_for_update={"key_share": True})
+    if state is None:
         return False
-    return not request.in_order or (asset.soc_udi_event_id or 0) >= request.event_id
+    return not request.in_order or (state.soc_udi_event_id or 0) >= request.event_id
 
 
 def make_schedule(session: Session, request: ScheduleRequest, planning: Planning | None = None) -> Plan:
@@ -114,7 +114,7 @@ def store_plans(
         for asset, plan in plans
     ]
     # A job that was interrupted after its commit runs once more, and then finds its own beliefs.
-    insert_beliefs(session, batches, overwrite=True)
+    insert_beliefs(session, batches, InsertPolicy.REPLACE)
     rows = [
         {
             **_as_row(plan),
@@ -204,7 +204,7 @@ def read_schedule(session: Session, asset: Asset, start: datetime, duration: tim
     resolution = asset.sensor.event_resolution
     end = start.astimezone(UTC) + max(duration, resolution)
     sources = SourceFilter(types=("scheduler",))
-    window = Window(asset.id, resolution, start, end, sources=sources)
+    window = Window(asset.sensor.id, resolution, start, end, sources=sources)
     starts, power = read_latest(session, window)
     # Schedules from other instants may lie between the slots of this one.
     offsets = starts - to_datetime64(start)

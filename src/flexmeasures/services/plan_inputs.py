@@ -222,11 +222,12 @@ class _Known:
             self.public = read_public_beliefs(session, public, window, trusted)
             self.measured = read_latest_by_sensor(session, of_assets, window) if of_assets else {}
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
-            self.forecasts = read_latest_by_sensor(session, ids, ahead)
+            powers = [wish.asset.sensor.id for wish, _ in wanted]
+            self.forecasts = read_latest_by_sensor(session, powers, ahead)
             self.latest = latest_schedules(session, ids)
             if any(isinstance(model, ShiftableLoadModel) for _, model in wanted):
                 past = PortfolioWindow(start - DAY, end, scheduled=True)
-                self.executed = read_latest_by_sensor(session, ids, past)
+                self.executed = read_latest_by_sensor(session, powers, past)
         self._binned: dict[Any, tuple[Values, Values]] = {}
 
     def input_for(self, wish: PlanWish, model: FlexModel, planning: Planning) -> PlanInput:
@@ -383,10 +384,10 @@ class _Known:
 
     def _forecast(self, wish: PlanWish, slots: int) -> Values | None:
         """Power that was expected of the asset before the fact, nan where nothing was; None if nothing at all."""
-        if wish.asset.id not in self.forecasts:
+        if wish.asset.sensor.id not in self.forecasts:
             return None
         edges = event_grid(wish.start, wish.resolution, slots + 1)
-        starts, values = self.forecasts[wish.asset.id]
+        starts, values = self.forecasts[wish.asset.sensor.id]
         power, covered = mean_per_bin(starts, values, wish.resolution, edges)
         return np.where(covered >= 1, power, np.nan)
 
@@ -407,11 +408,11 @@ class _Known:
 
     def _executed(self, wish: PlanWish) -> Values | None:
         """What the asset was scheduled to do in the day before the start."""
-        if wish.asset.id not in self.executed:
+        if wish.asset.sensor.id not in self.executed:
             return None
         slots = DAY // wish.resolution
         edges = event_grid(wish.start - slots * wish.resolution, wish.resolution, slots + 1)
-        starts, values = self.executed[wish.asset.id]
+        starts, values = self.executed[wish.asset.sensor.id]
         return mean_per_bin(starts, values, wish.resolution, edges)[0]
 
     def _earlier(self, wish: PlanWish) -> EarlierPlan | None:

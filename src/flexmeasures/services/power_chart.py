@@ -108,11 +108,11 @@ def _read_steps(
     session: Session, resource: Resource, window: PortfolioWindow, edges: Instants
 ) -> dict[str, Values]:
     """Read the mean power of each step, by the shown name of the asset."""
-    found = read_latest_by_sensor(session, [asset.id for asset in resource.assets], window)
+    found = read_latest_by_sensor(session, [asset.sensor.id for asset in resource.assets], window)
     return {
-        asset.display_name: mean_per_bin(*found[asset.id], asset.sensor.event_resolution, edges)[0]
+        asset.display_name: mean_per_bin(*found[asset.sensor.id], asset.sensor.event_resolution, edges)[0]
         for asset in resource.assets
-        if asset.id in found
+        if asset.sensor.id in found
     }
 
 

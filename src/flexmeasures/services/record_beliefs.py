@@ -14,6 +14,7 @@ from flexmeasures.data.stores.beliefs import Added, SensorBeliefs, add_beliefs, 
 from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import (
     Beliefs,
+    InsertPolicy,
     belief_horizons,
     belief_times,
     infer_repetition,
@@ -56,7 +57,7 @@ class Recording:
         recorded_by: All were recorded at this time or earlier; None: the horizon alone says when.
         horizon: Each was recorded this long before the end of its event or earlier; None: at ``recorded_by``.
         source_id: Who says so.
-        overwrite: Whether an equal belief of this source may be replaced.
+        policy: What becomes of a belief of this source that is there already.
         limit: The largest number of beliefs that may be stored.
     """
 
@@ -65,7 +66,7 @@ class Recording:
     recorded_by: datetime | None
     horizon: timedelta | None
     source_id: int
-    overwrite: bool = False
+    policy: InsertPolicy = InsertPolicy.REFUSE
     limit: int = 1_000_000
 
     @property
@@ -114,9 +115,8 @@ def record_beliefs(session: Session, series: Sequence[Series], recording: Record
         SensorBeliefs(sensor.id, _as_beliefs(sensor, values, recording))
         for sensor, values in by_sensor.values()
     ]
-    if recording.overwrite:
-        insert_beliefs(session, batches, overwrite=True)
-        return Added(total)
+    if recording.policy is not InsertPolicy.REFUSE:
+        return Added(insert_beliefs(session, batches, recording.policy))
     added = add_beliefs(session, batches)
     if not added.new and not added.contradicting:
         raise Conflict(f"All {added.known} values were stored before. Nothing was changed.")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.assets import MAX_ID, lock_asset
+from flexmeasures.data.stores.assets import MAX_ID, lock_device_state
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.errors import BadAddress, BadValues, Conflict, InvalidTime, NotFound
 from flexmeasures.domain.time import format_duration, format_instant
@@ -98,7 +98,8 @@ def find_device(
     asset = _check_owner(user, found, asset_id)
     if lock:
         # Only now, or a stranger could make the owner wait; and again, because it may have changed hands meanwhile.
-        asset = _check_owner(user, lock_asset(session, asset_id), asset_id)
+        lock_device_state(session, asset_id)
+        asset = _check_owner(user, session.get(Asset, asset_id, populate_existing=True), asset_id)
     if asset.asset_type_name not in types and not (types == SCHEDULED_TYPES and _is_flexible(asset)):
         raise BadAddress(
             f"Asset {asset_id} is a {asset.asset_type.display_name}. UDI events are understood for {', '.join(types)}."
@@ -107,7 +108,7 @@ def find_device(
 
 
 def _check_owner(user: User, asset: Asset | None, asset_id: int) -> Asset:
-    if asset is None or not (asset.owner_id == user.id or is_admin(user)):
+    if asset is None or not (asset.is_connection and (asset.owner_id == user.id or is_admin(user))):
         raise NotFound(f"You have no asset with id {asset_id}. Choose one of your own.")
     return asset
 

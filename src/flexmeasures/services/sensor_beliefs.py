@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import Window, read_beliefs, time_range
-from flexmeasures.data.tables import Asset, DataSource, Sensor
+from flexmeasures.data.tables import DataSource, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.time import Instants, to_datetime64, to_microseconds
@@ -22,7 +22,6 @@ __all__ = [
     "find_sensor",
     "read_sensor_beliefs",
     "sensor_time_range",
-    "unit_of",
 ]
 
 MAX_ID = 2**31 - 1
@@ -71,11 +70,6 @@ def find_sensor(session: Session, sensor_id: int) -> Sensor:
     if sensor is None:
         raise NotFound(f"Sensor {sensor_id} not found")
     return sensor
-
-
-def unit_of(session: Session, sensor: Sensor) -> str:
-    """Tell in which unit a sensor's values are: power of assets always in MW, whatever unit an asset is shown with."""
-    return "MW" if session.get(Asset, sensor.id) is not None else sensor.unit
 
 
 def sensor_time_range(session: Session, sensor: Sensor, now: datetime) -> tuple[datetime, datetime]:

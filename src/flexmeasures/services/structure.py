@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.assets import find_market
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import AssetType, Market, MarketType, Sensor, WeatherSensorType
+from flexmeasures.data.tables import AssetType, Market, MarketType, WeatherSensorType
 from flexmeasures.domain.beliefs import Beliefs
-from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.time import to_datetime64
+from flexmeasures.services.built_in_types import BUILT_IN_TYPES, ensure_asset_type
+from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 
 __all__ = ["DUMMY_MARKET", "add_structure"]
 
@@ -28,45 +29,6 @@ _DAILY_WEEKLY_YEARLY = {"daily_seasonality": True, "weekly_seasonality": True, "
 _DAILY_YEARLY = {"daily_seasonality": True, "yearly_seasonality": True}
 
 _TYPES = (
-    AssetType(name="solar", display_name="solar panel", is_producer=True, **_DAILY_YEARLY),
-    AssetType(name="wind", display_name="wind turbine", is_producer=True, can_curtail=True, **_DAILY_YEARLY),
-    AssetType(
-        name="one-way_evse",
-        flex_model=dict(DOCUMENTED_FLEX_MODELS["one-way_evse"]),
-        display_name="one-way EVSE",
-        hover_label="uni-directional Electric Vehicle Supply Equipment",
-        is_consumer=True,
-        can_shift=True,
-        **_DAILY_WEEKLY_YEARLY,
-    ),
-    AssetType(
-        name="two-way_evse",
-        flex_model=dict(DOCUMENTED_FLEX_MODELS["two-way_evse"]),
-        display_name="two-way EVSE",
-        hover_label="bi-directional Electric Vehicle Supply Equipment",
-        is_consumer=True,
-        is_producer=True,
-        can_shift=True,
-        **_DAILY_WEEKLY_YEARLY,
-    ),
-    AssetType(
-        name="battery",
-        flex_model=dict(DOCUMENTED_FLEX_MODELS["battery"]),
-        display_name="stationary battery",
-        is_consumer=True,
-        is_producer=True,
-        can_curtail=True,
-        can_shift=True,
-        **_DAILY_WEEKLY_YEARLY,
-    ),
-    AssetType(
-        name="building",
-        display_name="building",
-        is_consumer=True,
-        is_producer=True,
-        can_shift=True,
-        **_DAILY_WEEKLY_YEARLY,
-    ),
     WeatherSensorType(name="temperature", display_name="ambient temperature"),
     WeatherSensorType(name="wind_speed", display_name="wind speed"),
     WeatherSensorType(name="radiation", display_name="solar irradiation"),
@@ -81,6 +43,8 @@ def add_structure(session: Session) -> dict[str, int]:
     Returns:
         How many rows there are now, by kind.
     """
+    for name in BUILT_IN_TYPES:
+        ensure_asset_type(session, name)
     for row in _TYPES:
         kind = type(row)
         if session.get(kind, row.name) is None:
@@ -98,16 +62,9 @@ def add_structure(session: Session) -> dict[str, int]:
 
 def _add_dummy_market(session: Session) -> None:
     """Add a market with one price for all time: for those who have no tariff, or do not care about it."""
-    sensor = Sensor(
-        name=DUMMY_MARKET,
-        unit="EUR/MWh",
-        event_resolution=timedelta(days=365),
-        timezone="UTC",
-        knowledge_horizon_fnc="ex_ante",
-        knowledge_horizon_par={"ex_ante_horizon": "PT0H"},
-    )
-    session.add(sensor)
-    session.flush()
+    asset = add_public_asset(session, DUMMY_MARKET, "market")
+    ahead = ("ex_ante", {"ex_ante_horizon": "PT0H"})
+    sensor = add_sensor_to(session, asset, DUMMY_MARKET, "EUR/MWh", timedelta(days=365), "UTC", ahead)
     session.add(
         Market(
             id=sensor.id,

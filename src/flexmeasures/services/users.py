@@ -238,9 +238,17 @@ def _log_out_everywhere(user: User) -> None:
     user.fs_uniquifier = uuid.uuid4().hex
 
 
+PLATFORM_ROLES = frozenset(
+    {"admin", "admin-reader", "account-admin", "consultant", "task-runner", "anonymous"}
+)
+"""Roles that only a user can have: an account of such a role gives its users no rights by it."""
+
+
 def has_role(user: User, *names: str) -> bool:
-    """Tell whether a user has one of these roles."""
-    return any(role.name in names for role in user.roles)
+    """Tell whether a user has one of these roles, or the user's account has one of the field."""
+    if any(role.name in names for role in user.roles):
+        return True
+    return any(name in names and name not in PLATFORM_ROLES for name in user.account_role_names or ())
 
 
 def is_admin(user: User) -> bool:

@@ -225,7 +225,7 @@ def describe_asset(asset: Asset) -> dict[str, Any]:
         "display_name": asset.display_name,
         "asset_type_name": asset.asset_type_name,
         "asset_type": asset.asset_type_name,
-        "unit": asset.sensor.unit,
+        "unit": asset.unit,
         "timezone": asset.sensor.timezone,
         "capacity_in_mw": asset.capacity_in_mw,
         "event_resolution": int(asset.sensor.event_resolution.total_seconds() // 60),

@@ -22,7 +22,6 @@ from flexmeasures.services.sensor_beliefs import (
     find_sensor,
     read_sensor_beliefs,
     sensor_time_range,
-    unit_of,
 )
 
 __all__ = ["ChartDataQuery", "ChartQuery", "blueprint"]
@@ -105,7 +104,7 @@ def get_chart(session: Session, sensor_id: int) -> Response:
     sensor = find_sensor(session, sensor_id)
     query = fill_in(ChartQuery, read_arguments(request), "query")
     name = query.dataset_name or f"sensor_{sensor.id}"
-    chart = _describe_chart(sensor, unit_of(session, sensor), name)
+    chart = _describe_chart(sensor, sensor.unit, name)
     if query.include_data:
         chart["datasets"] = {name: _read_records(session, sensor, query.filter)}
     return json_response(chart)

@@ -17,6 +17,7 @@ from flexmeasures.api.usef.versions import Version
 from flexmeasures.data.stores.users import source_of_user
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.addresses import NamingAuthority, parse_connection
+from flexmeasures.domain.beliefs import InsertPolicy
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.services.assets import resolve_connections
@@ -135,7 +136,7 @@ def recording(call: Call, message: Any, infer_horizon: bool = True) -> Recording
         recorded_by,
         length,
         source_id=source_of_user(call.session, call.user),
-        overwrite=call.plays,
+        policy=InsertPolicy.REPLACE if call.plays else InsertPolicy.REFUSE,
         limit=call.config["FLEXMEASURES_MAX_VALUES_PER_REQUEST"],
     )
 

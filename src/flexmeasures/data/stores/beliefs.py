@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from flexmeasures.data.stores.arrays import (
     read_array,
     register_dumpers,
 )
-from flexmeasures.domain.beliefs import Beliefs
+from flexmeasures.domain.beliefs import MEDIAN, Beliefs, InsertPolicy, check_distributions
 from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.time import Instants
 
@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 register_dumpers(psycopg.adapters)
+
+log = logging.getLogger(__name__)
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -79,6 +81,7 @@ class Window:
         max_horizon: Held at most this long before the knowledge time.
         held_by: Held at this instant or before it; for sensors that know their events at their end.
         sources: Whose beliefs count.
+        probability: Only values of this cumulative probability; the median unless said; None: whole distributions.
     """
 
     sensor_id: int
@@ -89,6 +92,7 @@ class Window:
     max_horizon: timedelta | None = None
     held_by: datetime | None = None
     sources: SourceFilter = field(default_factory=SourceFilter)
+    probability: float | None = MEDIAN
 
 
 @dataclass(frozen=True)
@@ -118,29 +122,38 @@ class Added:
     first: Contradiction | None = None
 
 
-def insert_beliefs(session: Session, batches: Sequence[SensorBeliefs], overwrite: bool = False) -> None:
+def insert_beliefs(
+    session: Session, batches: Sequence[SensorBeliefs], policy: InsertPolicy = InsertPolicy.REFUSE
+) -> int:
     """Store beliefs, all or none of them.
 
     Args:
         session: Within its transaction; the caller commits.
         batches: Beliefs by sensor.
-        overwrite: Whether a belief about the same event, with the same horizon and source, is replaced.
+        policy: What becomes of beliefs that are there already.
+
+    Returns:
+        How many rows were stored.
 
     Raises:
-        Conflict: If there is such a belief already and it may not be overwritten. The transaction is spoilt then.
-        NotFound: If there is no such sensor or source, or not any more. The transaction is spoilt then.
+        BadValues: If a distribution has no median.
+        NotFound: If a sensor or a source does not exist, or was deleted meanwhile.
+        Conflict: If the policy refuses what is there already. The transaction must be rolled back then.
     """
-    columns = _columns(batches)
-    if not len(columns):
-        return
-    with _parents_are_there():
-        if overwrite:
-            _replace(_psycopg(session), columns)
-        elif _add(_psycopg(session), columns) < len(columns):
-            raise Conflict(
-                "A belief about the same event, with the same horizon and source, was stored before."
-                " Nothing was changed."
-            )
+    rows = _as_rows(batches)
+    if not len(rows):
+        return 0
+    connection = _psycopg(session)
+    _lock_parents(connection, rows)
+    if policy is InsertPolicy.REPLACE:
+        return _replace(connection, rows)
+    if policy is InsertPolicy.SKIP_EQUAL:
+        rows = rows.take(~_says_nothing_new(connection, rows))
+    if len(rows) and _add(connection, rows) < len(rows):
+        raise Conflict(
+            "A belief about the same event, with the same horizon and source, was stored before. Nothing was changed."
+        )
+    return len(rows)
 
 
 def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
@@ -151,133 +164,201 @@ def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
         batches: Beliefs by sensor; none of them twice.
 
     Raises:
-        NotFound: If there is no such sensor or source, or not any more. The transaction is spoilt then.
+        BadValues: If a distribution has no median.
+        NotFound: If there is no such sensor or source, or not any more.
     """
-    columns = _columns(batches)
-    total = len(columns)
+    rows = _as_rows(batches)
+    total = len(rows)
     if not total:
         return Added(0)
     connection = _psycopg(session)
-    with _parents_are_there():
-        new = _add(connection, columns)
+    _lock_parents(connection, rows)
+    new = _add(connection, rows)
     if new == total:
         return Added(total)
-    contradicting, first = _find_contradictions(connection, columns)
+    contradicting, first = _find_contradictions(connection, rows)
     return Added(new, total - new - contradicting, contradicting, first)
 
 
 @dataclass(frozen=True)
-class _Columns:
+class _Rows:
     """Beliefs of several sensors, by sensor and event: whoever writes the same ones waits, instead of a deadlock."""
 
     sensor_ids: np.ndarray[Any, Any]
-    starts: Instants
-    horizons: np.ndarray[Any, Any]
-    source_ids: np.ndarray[Any, Any]
-    values: Values
+    beliefs: Beliefs
 
     def __len__(self) -> int:
         return len(self.sensor_ids)
 
+    def take(self, rows: np.ndarray[Any, Any]) -> _Rows:
+        """Keep some rows, by mask."""
+        return _Rows(self.sensor_ids[rows], self.beliefs.take(rows))
+
+    @property
+    def probabilities(self) -> np.ndarray[Any, Any]:
+        likely = self.beliefs.probabilities
+        return np.full(len(self), MEDIAN) if likely is None else likely
+
     @property
     def arrays(self) -> tuple[Any, ...]:
-        """The columns as parameters of a query."""
+        """The columns as parameters of a query, in the order of `_COLUMNS`."""
+        beliefs = self.beliefs
         return (
             Int4Array(self.sensor_ids),
-            TimestamptzArray(self.starts),
-            IntervalArray(self.horizons),
-            Int4Array(self.source_ids),
-            Float8Array(self.values),
+            TimestamptzArray(beliefs.event_starts),
+            IntervalArray(beliefs.horizons),
+            Int4Array(beliefs.source_ids),
+            Float8Array(self.probabilities),
+            Float8Array(beliefs.values),
         )
 
 
-def _columns(batches: Sequence[SensorBeliefs]) -> _Columns:
-    ordered = sorted((b for b in batches if len(b.beliefs)), key=lambda b: b.sensor_id)
-    if not ordered:
-        return _Columns(*(np.empty(0) for _ in range(5)))
-    beliefs = [b.beliefs for b in ordered]
-    return _Columns(
-        np.repeat([b.sensor_id for b in ordered], [len(b) for b in beliefs]),
-        np.concatenate([b.event_starts for b in beliefs]),
-        np.concatenate([b.horizons for b in beliefs]),
-        np.concatenate([b.source_ids for b in beliefs]),
-        np.concatenate([b.values for b in beliefs]),
+def _as_rows(batches: Sequence[SensorBeliefs]) -> _Rows:
+    for batch in batches:
+        check_distributions(batch.beliefs)
+    kept = sorted((batch for batch in batches if len(batch.beliefs)), key=lambda batch: batch.sensor_id)
+    if not kept:
+        return _Rows(np.empty(0, dtype=np.int32), Beliefs(*(np.empty(0) for _ in range(4))))
+    parts = [batch.beliefs for batch in kept]
+    likely = None
+    if any(part.probabilities is not None for part in parts):
+        likely = np.concatenate(
+            [np.full(len(p), MEDIAN) if p.probabilities is None else p.probabilities for p in parts]
+        )
+    return _Rows(
+        np.repeat([batch.sensor_id for batch in kept], [len(part) for part in parts]),
+        Beliefs(
+            np.concatenate([part.event_starts for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            np.concatenate([part.horizons for part in parts]),
+            np.concatenate([part.source_ids for part in parts]),
+            likely,
+        ),
     )
 
 
-@contextmanager
-def _parents_are_there() -> Iterator[None]:
-    """Say in our words that beliefs lack their sensor or source."""
-    try:
-        yield
-    except psycopg.errors.ForeignKeyViolation as error:
-        raise NotFound("What these data are about was deleted meanwhile. Nothing was stored.") from error
+_KEY = "sensor_id, event_start, belief_horizon, source_id, cumulative_probability"
+_COLUMNS = f"{_KEY}, event_value"
+_NEW_ROWS = f"unnest(%b, %b, %b, %b, %b, %b) as new ({_COLUMNS})"
 
 
-def _replace(connection: psycopg.Connection[Any], columns: _Columns) -> None:
-    connection.execute(
-        "insert into belief (sensor_id, event_start, belief_horizon, source_id, event_value)"
-        " select distinct on (1, 2, 3, 4) * from unnest(%b, %b, %b, %b, %b) as new"
-        " on conflict (sensor_id, event_start, belief_horizon, source_id)"
-        " do update set event_value = excluded.event_value",
-        columns.arrays,
-    )
+def _lock_parents(connection: psycopg.Connection[Any], rows: _Rows) -> None:
+    """Make sure that sensors and sources exist, and stay until the transaction ends."""
+    sensor_ids, source_ids = np.unique(rows.sensor_ids), np.unique(rows.beliefs.source_ids)
+    found = connection.execute(
+        "select (select count(*) from (select 1 from sensor where id = any(%b) for key share) as held),"
+        " (select count(*) from (select 1 from data_source where id = any(%b) for key share) as held)",
+        (Int4Array(sensor_ids), Int4Array(source_ids)),
+    ).fetchone()
+    if found != (len(sensor_ids), len(source_ids)):
+        raise NotFound("What these data are about was deleted meanwhile. Nothing was stored.")
 
 
 _BULK = 1000
 """From so many rows on COPY, which knows no conflicts, is worth a savepoint: it takes less than half the time."""
 
 
-def _add(connection: psycopg.Connection[Any], columns: _Columns) -> int:
+def _add(connection: psycopg.Connection[Any], rows: _Rows) -> int:
     """Insert the rows that are not there yet; count them."""
-    if len(columns) >= _BULK:
+    if len(rows) >= _BULK:
         try:
             with connection.transaction():
-                _copy(connection, columns)
-        except psycopg.errors.UniqueViolation:
-            pass  # then one by one
+                _copy(connection, rows)
+        except psycopg.DatabaseError as error:
+            # One of the rows is there already; how the database says so differs where the table is distributed. Then
+            # they are added one by one, and whatever else it was happens again.
+            log.debug("COPY of %d beliefs failed: %s", len(rows), error)
         else:
-            return len(columns)
-    row = connection.execute(
-        "with added as (insert into belief (sensor_id, event_start, belief_horizon, source_id, event_value)"
-        " select * from unnest(%b, %b, %b, %b, %b) on conflict do nothing returning 1) select count(*) from added",
-        columns.arrays,
+            return len(rows)
+    stored = connection.execute(
+        f"with stored as (insert into belief ({_COLUMNS}) select * from {_NEW_ROWS}"  # noqa: S608 - our columns
+        " on conflict do nothing returning sensor_id) select count(*) from stored",
+        rows.arrays,
     ).fetchone()
-    return int(row[0]) if row else 0
+    return int(stored[0]) if stored else 0
 
 
-def _copy(connection: psycopg.Connection[Any], columns: _Columns) -> None:
-    rows = copy_rows(
+def _copy(connection: psycopg.Connection[Any], rows: _Rows) -> None:
+    beliefs = rows.beliefs
+    payload = copy_rows(
         [
-            ("int4", columns.sensor_ids),
-            ("timestamptz", instants_column(columns.starts)),
-            ("interval", horizons_column(columns.horizons)),
-            ("int4", columns.source_ids),
-            ("float8", columns.values),
+            ("int4", rows.sensor_ids),
+            ("timestamptz", instants_column(beliefs.event_starts)),
+            ("interval", horizons_column(beliefs.horizons)),
+            ("int4", beliefs.source_ids),
+            ("float8", rows.probabilities),
+            ("float8", beliefs.values),
         ]
     )
     with (
         connection.cursor() as cursor,
-        cursor.copy(
-            "copy belief (sensor_id, event_start, belief_horizon, source_id, event_value)"
-            " from stdin (format binary)"
-        ) as copy,
+        cursor.copy(f"copy belief ({_COLUMNS}) from stdin (format binary)") as copy,
     ):
-        copy.write(rows)
+        copy.write(payload)
 
 
 def _find_contradictions(
-    connection: psycopg.Connection[Any], columns: _Columns
+    connection: psycopg.Connection[Any], rows: _Rows
 ) -> tuple[int, Contradiction | None]:
     """Count the rows that are stored with another value, and find the first of them."""
     row = connection.execute(
-        "select count(*) over (), sensor_id, event_start, new.event_value, belief.event_value"
-        " from unnest(%b, %b, %b, %b, %b) as new (sensor_id, event_start, belief_horizon, source_id, event_value)"
-        " join belief using (sensor_id, event_start, belief_horizon, source_id)"
-        " where new.event_value <> belief.event_value order by sensor_id, event_start limit 1",
-        columns.arrays,
+        "select count(*) over (), belief.sensor_id, event_start, new.event_value, belief.event_value"  # noqa: S608
+        f" from {_NEW_ROWS} join belief using ({_KEY}) where belief.sensor_id = any(%b)"
+        " and new.event_value <> belief.event_value order by belief.sensor_id, event_start limit 1",
+        (*rows.arrays, Int4Array(np.unique(rows.sensor_ids))),
     ).fetchone()
     return (0, None) if row is None else (row[0], Contradiction(*row[1:]))
+
+
+def _replace(connection: psycopg.Connection[Any], rows: _Rows) -> int:
+    stored = connection.execute(
+        f"with stored as (insert into belief ({_COLUMNS})"  # noqa: S608 - our columns
+        f" select distinct on ({_KEY}) * from {_NEW_ROWS} order by {_KEY}"
+        f" on conflict ({_KEY}) do update set event_value = excluded.event_value returning sensor_id)"
+        " select count(*) from stored",
+        rows.arrays,
+    ).fetchone()
+    return int(stored[0]) if stored else 0
+
+
+def _says_nothing_new(
+    connection: psycopg.Connection[Any], rows: _Rows
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Find the beliefs that say what their source said last about the event, as whole distributions.
+
+    Returns:
+        Shape ``(n,)``, a mask of rows.
+    """
+    with connection.cursor(binary=True) as cursor:
+        # The belief of the source that was the latest one when the new one came to be held.
+        cursor.execute(
+            "select array_agg(number::int4) from ("  # noqa: S608 - our columns
+            f"select new.* from rows from ({_NEW_ROWS.partition(' as ')[0]}) with ordinality"
+            f" as new ({_COLUMNS}, number)) as new cross join lateral (select event_value from belief"
+            " where sensor_id = any(%b) and sensor_id = new.sensor_id and event_start = new.event_start"
+            " and belief_horizon >= new.belief_horizon and source_id = new.source_id"
+            " and cumulative_probability = new.cumulative_probability"
+            " order by sensor_id, belief_horizon limit 1) as last where last.event_value = new.event_value",
+            (*rows.arrays, Int4Array(np.unique(rows.sensor_ids))),
+        )
+        answer = cursor.pgresult
+        assert answer is not None  # noqa: S101 - a select has a result
+        unchanged = np.zeros(len(rows), dtype=bool)
+        unchanged[read_array("int4", answer.get_value(0, 0)) - 1] = True
+    if rows.beliefs.probabilities is None:
+        return unchanged
+    # A distribution of which one value is new is stored as a whole: parts of two are none.
+    keys = np.rec.fromarrays(
+        [
+            rows.sensor_ids,
+            rows.beliefs.event_starts.astype(np.int64),
+            rows.beliefs.horizons.astype(np.int64),
+            rows.beliefs.source_ids,
+        ]
+    )
+    _, which = np.unique(keys, return_inverse=True)
+    changed = np.bincount(which, weights=~unchanged) > 0
+    return ~changed[which]
 
 
 def read_latest(session: Session, window: Window) -> tuple[Instants, Values]:
@@ -348,6 +429,7 @@ def _where(window: Window) -> tuple[str, dict[str, Any]]:
     sources = window.sources
     conditions = {
         "sensor_id = %(sensor_id)s": window.sensor_id,
+        "cumulative_probability = %(probability)s": window.probability,
         "event_start > %(start)s - %(resolution)s": window.start,
         "event_start < %(end)s": window.end,
         "belief_horizon >= %(min_horizon)s": window.min_horizon,
@@ -361,6 +443,7 @@ def _where(window: Window) -> tuple[str, dict[str, Any]]:
     }
     parameters = {
         "sensor_id": window.sensor_id,
+        "probability": window.probability,
         "resolution": window.resolution,
         "start": window.start,
         "end": window.end,

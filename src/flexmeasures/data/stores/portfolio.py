@@ -52,8 +52,8 @@ def read_latest_by_sensor(
     query = (
         "select array_agg(id), array_agg(event_start), array_agg(event_value) from ("  # noqa: S608 - the texts above
         "select sensor.id, latest.event_start, latest.event_value from sensor cross join lateral ("
-        f"select distinct on (event_start) event_start, event_value from belief where {condition}"
-        " order by event_start, belief_horizon, source_id) latest"
+        "select distinct on (sensor_id, event_start) event_start, event_value from belief"
+        f" where {condition} order by sensor_id, event_start, belief_horizon, source_id) latest"
         " where sensor.id = any(%(sensor_ids)b)) found"
     )
     ids, starts, values = _fetch(session, query, parameters, ("int4", "timestamptz", "float8"))
@@ -73,8 +73,8 @@ def read_latest_by_source(
     query = (
         "select array_agg(id), array_agg(event_start), array_agg(event_value), array_agg(belief_horizon),"  # noqa: S608
         f" array_agg(source_id) from (select sensor.id, {columns} from sensor cross join lateral ("
-        f"select distinct on (event_start, source_id) {columns} from belief where {condition}"
-        " order by event_start, source_id, belief_horizon) latest"
+        f"select distinct on (sensor_id, event_start, source_id) {columns} from belief where {condition}"
+        " order by sensor_id, event_start, source_id, belief_horizon) latest"
         " where sensor.id = any(%(sensor_ids)b)) found"
     )
     types = ("int4", "timestamptz", "float8", "interval", "int4")
@@ -86,8 +86,10 @@ def read_latest_by_source(
 def _where(sensor_ids: Sequence[int], window: PortfolioWindow) -> tuple[str, dict[str, Any]]:
     """Write the condition of a window for the beliefs of one sensor, and the parameters of the query."""
     condition = (
-        "sensor_id = sensor.id and event_start > %(start)s - sensor.event_resolution and event_start < %(end)s"
-        " and source_id in (select id from data_source where (type = 'scheduler') = %(scheduled)s)"
+        "sensor_id = sensor.id and sensor_id = any(%(sensor_ids)b)"
+        " and event_start > %(start)s - sensor.event_resolution and event_start < %(end)s"
+        " and source_id = any(array(select id from data_source where (type = 'scheduler') = %(scheduled)s))"
+        " and cumulative_probability = 0.5"
     )
     parameters: dict[str, Any] = {
         "sensor_ids": Int4Array(np.asarray(sensor_ids, dtype=np.int32)),

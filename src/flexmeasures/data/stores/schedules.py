@@ -135,7 +135,7 @@ def list_flexible_asset_ids(
     flexible = or_(
         Asset.flex_model.is_not(None), AssetType.flex_model.is_not(None), AssetType.name.in_(type_names)
     )
-    query = select(Asset.id).join(Asset.asset_type).where(flexible).order_by(Asset.id)
+    query = select(Asset.id).join(Asset.asset_type).where(flexible, Asset.is_connection).order_by(Asset.id)
     if owner_id is not None:
         query = query.where(Asset.owner_id == owner_id)
     return list(session.scalars(query))

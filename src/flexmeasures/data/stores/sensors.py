@@ -25,7 +25,7 @@ def find_sensors(session: Session, ids: Iterable[int]) -> dict[int, tuple[Sensor
         return {}
     query = (
         select(Sensor, Asset.owner_id, Market.id.is_not(None))
-        .outerjoin(Asset, Asset.id == Sensor.id)
+        .outerjoin(Asset, Asset.id == Sensor.asset_id)
         .outerjoin(Market, Market.id == Sensor.id)
         .where(Sensor.id.in_(wanted))
     )

@@ -1,29 +1,40 @@
 """SQLAlchemy rows, one module a subject. No queries and no rules of the domain here."""
 
-from flexmeasures.data.tables.assets import Asset, AssetType
+from flexmeasures.data.tables.accounts import Account, AccountRole
+from flexmeasures.data.tables.assets import Asset, AssetType, DeviceState
 from flexmeasures.data.tables.beliefs import belief
 from flexmeasures.data.tables.flexibility import FlexibilityOrder
 from flexmeasures.data.tables.forecasts import forecast_order
 from flexmeasures.data.tables.markets import Market, MarketType
+from flexmeasures.data.tables.notes import Annotation, AuditLog
 from flexmeasures.data.tables.operations import LatestTaskRun
+from flexmeasures.data.tables.plans import PlanDevice, PlanRecord
 from flexmeasures.data.tables.schedules import ScheduleRecord
-from flexmeasures.data.tables.sensors import Sensor
+from flexmeasures.data.tables.sensors import Sensor, SensorReference
 from flexmeasures.data.tables.sources import DataSource
 from flexmeasures.data.tables.users import EndedSession, Role, User
 from flexmeasures.data.tables.weather import WeatherSensor, WeatherSensorType
 
 __all__ = [
+    "Account",
+    "AccountRole",
+    "Annotation",
     "Asset",
     "AssetType",
+    "AuditLog",
     "DataSource",
+    "DeviceState",
     "EndedSession",
     "FlexibilityOrder",
     "LatestTaskRun",
     "Market",
     "MarketType",
+    "PlanDevice",
+    "PlanRecord",
     "Role",
     "ScheduleRecord",
     "Sensor",
+    "SensorReference",
     "User",
     "WeatherSensor",
     "WeatherSensorType",

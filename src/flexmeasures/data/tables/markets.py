@@ -28,7 +28,9 @@ class Market(db.Model):  # type: ignore[misc, name-defined]
 
     __tablename__ = "market"
 
-    id: Mapped[int] = mapped_column(ForeignKey("sensor.id"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(
+        ForeignKey("sensor.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     name: Mapped[str] = mapped_column(String(80), unique=True)
     display_name: Mapped[str] = mapped_column(String(80), unique=True)
     market_type_name: Mapped[str] = mapped_column(ForeignKey("market_type.name"))

@@ -26,7 +26,9 @@ class WeatherSensor(db.Model):  # type: ignore[misc, name-defined]
     __tablename__ = "weather_sensor"
     __table_args__ = (UniqueConstraint("weather_sensor_type_name", "latitude", "longitude"),)
 
-    id: Mapped[int] = mapped_column(ForeignKey("sensor.id"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(
+        ForeignKey("sensor.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     name: Mapped[str] = mapped_column(String(120), unique=True)
     display_name: Mapped[str] = mapped_column(String(120), default="")
     weather_sensor_type_name: Mapped[str] = mapped_column(ForeignKey("weather_sensor_type.name"))

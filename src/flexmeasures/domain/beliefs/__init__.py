@@ -3,7 +3,14 @@
 ``belief_time + belief_horizon = knowledge_time`` holds for every belief, see `timing`.
 """
 
-from flexmeasures.domain.beliefs.frame import Beliefs, latest_per_event, select_as_of
+from flexmeasures.domain.beliefs.frame import (
+    MEDIAN,
+    Beliefs,
+    InsertPolicy,
+    check_distributions,
+    latest_per_event,
+    select_as_of,
+)
 from flexmeasures.domain.beliefs.resampling import (
     bin_edges,
     infer_repetition,
@@ -23,17 +30,20 @@ from flexmeasures.domain.beliefs.timing import (
 from flexmeasures.domain.beliefs.trust import TRUSTED_ROLES, Speaker, trusted_source_ids
 
 __all__ = [
+    "MEDIAN",
     "TRUSTED_ROLES",
     "AtDate",
     "Beliefs",
     "DaysAgo",
     "ExAnte",
     "ExPost",
+    "InsertPolicy",
     "KnowledgeRule",
     "Speaker",
     "belief_horizons",
     "belief_times",
     "bin_edges",
+    "check_distributions",
     "infer_repetition",
     "latest_per_event",
     "mean_per_bin",
