@@ -208,7 +208,7 @@ def _plan(session: Session, cast: Cast) -> None:
             baseline_cost=0.0,
             baseline_co2_kg=None,
             missed=[],
-            notes=["Made for the scene."],
+            notes=[],
             explanation={"marginal_price": [50.0] * power.size},
             **value,
         )
