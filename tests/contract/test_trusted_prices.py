@@ -44,7 +44,7 @@ def price_paid(app, asset_id, planning=None):
     """Sell the 5 MWh of a battery, and tell what a MWh earned."""
     with app.app_context():
         db.session.execute(
-            text("update asset set soc_in_mwh = 5, soc_datetime = :at where id = :id"),
+            text("update device_state set soc_in_mwh = 5, soc_datetime = :at where asset_id = :id"),
             {"at": DAY_TWO, "id": asset_id},
         )
         order = PortfolioOrder((asset_id,), DAY_TWO, 8 * HOUR, DAY_TWO)
