@@ -118,16 +118,19 @@ class Asset(db.Model):  # type: ignore[misc, name-defined]
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("asset.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(80))
-    display_name: Mapped[str | None] = mapped_column(String(80), unique=True)
+    # Those of connections are typed as what they are there: only `is_connection` tells whether they are given.
+    display_name: Mapped[str] = mapped_column(String(80), unique=True, nullable=True)
     description: Mapped[str | None] = mapped_column(Text)
     asset_type_name: Mapped[str] = mapped_column(ForeignKey("asset_type.name"))
     unit: Mapped[str | None] = mapped_column(String(80))
-    capacity_in_mw: Mapped[float | None]
+    capacity_in_mw: Mapped[float] = mapped_column(nullable=True)
     min_soc_in_mwh: Mapped[float | None]
     max_soc_in_mwh: Mapped[float | None]
-    latitude: Mapped[float | None]
-    longitude: Mapped[float | None]
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("fm_user.id", ondelete="CASCADE"), index=True)
+    latitude: Mapped[float] = mapped_column(nullable=True)
+    longitude: Mapped[float] = mapped_column(nullable=True)
+    owner_id: Mapped[int] = mapped_column(
+        ForeignKey("fm_user.id", ondelete="CASCADE"), index=True, nullable=True
+    )
     # These two are looked at when the transaction ends, because the rows name each other.
     market_id: Mapped[int | None] = mapped_column(
         ForeignKey(
