@@ -54,7 +54,12 @@ def create(
     values["FLEXMEASURES_INSTANCE_PATH"] = str(instance_path)
     values["SECRET_KEY"] = provide_secret_key(values, env, instance_path)
 
-    app = Flask("flexmeasures", instance_path=str(instance_path), static_folder=None)
+    app = Flask(
+        "flexmeasures",
+        instance_path=str(instance_path),
+        static_folder=None,
+        template_folder="ui/templates",  # of the app: its pages win over those of extensions with the same names
+    )
     app.config.update(values, ENV=env, TESTING=env == "testing")
     _set_up_logging(app, instance_path)
     for warning in warnings:

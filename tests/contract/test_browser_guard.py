@@ -136,6 +136,17 @@ def test_the_pages_for_passwords_look_like_the_login_page(client, cast):
     assert 'href="/reset"' in client.get("/login").text
 
 
+def test_all_pages_for_accounts_have_the_platforms_frame(make_client, cast):
+    """Pages of Flask-Security that a setting switches on, or that are seldom seen, look like the others."""
+    client = make_client(SECURITY_REGISTERABLE=True, SECURITY_CHANGEABLE=True)
+    register = client.get("/register").text
+    log_in(client, cast, base_url="http://localhost")
+    for page in (register, client.get("/change").text, client.get("/verify").text):
+        assert "ui/static/style.css" in page
+        assert 'class="brand"' in page
+        assert "<form" in page
+
+
 def test_cookies_over_https_are_kept_safe(client, cast):
     """Both cookies of a login are closed to scripts, other sites and plain HTTP."""
     cookies = log_in(client, cast, remember="y")

@@ -44,6 +44,7 @@ def test_a_signal_stops_everything(platform, number):
     assert platform.remains() == []
     assert "Traceback" not in command.output
     assert "Error" not in command.output
+    assert "development server" not in command.output
 
 
 def test_it_may_be_stopped_before_it_is_ready(platform):
@@ -168,3 +169,19 @@ def test_a_long_job_can_be_left_to_the_next_worker(platform):
     platform.services.ensure_valkey()
     platform.start_worker("next")
     assert platform.await_that(lambda: job.get_status() == JobStatus.STARTED)
+
+
+def test_slow_connections_shut_nobody_out(platform):
+    """While three hundred clients send their requests very slowly, others are answered at once."""
+    _, address = _serve(platform, "--no-worker")
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    slow = [socket.create_connection((host, int(port)), timeout=10) for _ in range(300)]
+    try:
+        for number, one in enumerate(slow):
+            one.sendall(b"POST /api/requestAuthToken HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n")
+            if number % 2:
+                one.sendall(b"\r\nx")
+        assert [_get(address) for _ in range(3)] == [200, 200, 200]
+    finally:
+        for one in slow:
+            one.close()
