@@ -83,6 +83,21 @@ def test_strangers_are_not_listened_to_for_long(client, cast, path, kind, chunke
     assert stream.read_bytes <= SMALL + 70_000
 
 
+@pytest.mark.parametrize(
+    ("length", "status"), [("9" * 19, 413), ("9" * 5000, 413), ("-1", 400), ("1e3", 400)]
+)
+def test_strange_lengths_are_answered(client, cast, length, status):
+    """A length that is not one, or is as long as a novel, is answered like others that are wrong."""
+    answer = client.open(
+        TOKEN,
+        method="POST",
+        input_stream=Endless(body=b""),
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": length},
+    )
+    assert answer.status_code == status
+
+
 def test_an_expired_token_is_told_so_even_with_a_large_body(client, cast):
     """A client whose token is no longer valid asks for a new one: it hears 401, and not that its data are too large."""
     for token in ({}, {"Authorization": "expired"}):

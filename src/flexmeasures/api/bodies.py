@@ -121,7 +121,8 @@ def _limit(request: Request) -> int | None:
 def _announced(request: Request) -> int | None:
     """Read how long a body says it is, be it that it says so beside coming in chunks."""
     text = request.environ.get("CONTENT_LENGTH") or ""
-    return int(text) if text.isascii() and text.isdigit() else None
+    # Numbers of thousands of digits are not read: they are too large in any case.
+    return int(text[:18]) if text.isascii() and text.isdigit() else None
 
 
 def _is_entrance(request: Request) -> bool:
