@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 import time
 
+_PAUSE = 15.0  # between two signs of life [s]
 _STEPS = re.compile(r"^\s*(Collecting|Downloading|Using cached|Installing|Building|Preparing)\b")
 
 
@@ -31,6 +33,7 @@ def main(arguments: list[str]) -> int:
     packages = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
+        threading.Thread(target=_tick, args=(process, began), daemon=True).start()
         for line in process.stdout:
             said.append(line)
             if not _STEPS.match(line):
@@ -41,6 +44,15 @@ def main(arguments: list[str]) -> int:
     if process.returncode:
         print("".join(said[-40:]), file=sys.stderr)
     return process.returncode
+
+
+def _tick(process: subprocess.Popen[str], began: float) -> None:
+    """Say from time to time that it goes on: pip is silent while it copies files."""
+    while True:
+        time.sleep(_PAUSE)
+        if process.poll() is not None:
+            return
+        _show(f"  {time.monotonic() - began:3.0f} s, still at it", 0)
 
 
 def _show(text: str, packages: int) -> None:
