@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask, Response, current_app, redirect, request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 
 from flexmeasures import plugins
 from flexmeasures.api import access, bodies, problem, rates, rest
@@ -60,6 +61,7 @@ def create(
         static_folder=None,
         template_folder="ui/templates",  # of the app: its pages win over those of extensions with the same names
     )
+    app.url_map.converters["int"] = _Number
     app.config.update(values, ENV=env, TESTING=env == "testing")
     _set_up_logging(app, instance_path)
     for warning in warnings:
@@ -92,6 +94,12 @@ def create(
     problem.register(app)
     plugins.register(app)
     return app
+
+
+class _Number(IntegerConverter):
+    """Numbers in paths: in ASCII digits, while Python's own also take those of other scripts."""
+
+    regex = "[0-9]{1,18}"
 
 
 def _is_everybody(origins: str | list[str]) -> bool:

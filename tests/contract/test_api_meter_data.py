@@ -188,7 +188,7 @@ def test_data_without_a_time_of_recording_are_recorded_on_arrival(owner, cast, s
         pytest.param("v2_0", {"type": None}, "NO_MESSAGE_TYPE", id="no type"),
         pytest.param("v2_0", {"type": "PostPrognosisRequest"}, "INVALID_MESSAGE_TYPE", id="wrong type"),
         pytest.param("v2_0", {"unit": None}, "INVALID_UNIT", id="no unit"),
-        pytest.param("v2_0", {"unit": "kW"}, "INVALID_UNIT", id="wrong unit"),
+        pytest.param("v2_0", {"unit": "W"}, "INVALID_UNIT", id="wrong unit"),
         pytest.param("v2_0", {"connection": None}, "UNRECOGNIZED_CONNECTION_GROUP", id="no connection"),
         pytest.param("v2_0", {"connection": []}, "UNRECOGNIZED_CONNECTION_GROUP", id="empty list"),
         pytest.param(

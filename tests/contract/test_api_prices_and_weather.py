@@ -75,7 +75,7 @@ def test_a_market_with_default_knowledge_takes_prices(owner, cast, app):
             values=[1.0],
             duration="P365D",
             start="2060-01-01T00:00:00Z",
-            prior=f"205{len(name) % 2}-01-01T00:00:00Z" if name == "dummy-tou" else None,
+            prior=f"201{len(name) % 2}-01-01T00:00:00Z" if name == "dummy-tou" else None,
         )
         assert owner.post("postPriceData", message).status_code == 200
 

@@ -45,7 +45,7 @@ REFUSED = {
     "INVALID_SOURCE": (
         "v2_0/getMeterData",
         READ | {"source": "Nobody"},
-        "known as Nobody. Name user ids, or roles such as MDC",
+        "known as 'Nobody'. Name user ids, or roles such as MDC",
     ),
     "INVALID_ROLE": ("v2_0/getService", {"access": "Nobody"}, "'Nobody'. Name a role such as Prosumer"),
     "INVALID_TIMEZONE": (
@@ -58,7 +58,11 @@ REFUSED = {
         CHARGE | {"datetime": "noon"},
         "'noon', which is no ISO 8601 date",
     ),
-    "INVALID_UNIT": ("v2_0/postMeterData", POWER | {"unit": "kW"}, "must be in MW; 'unit' is 'kW'"),
+    "INVALID_UNIT": (
+        "v2_0/postMeterData",
+        POWER | {"unit": "W"},
+        "must be in MW or kW or MWh or kWh; 'unit' is 'W'",
+    ),
     "NO_MESSAGE_TYPE": ("v2_0/postMeterData", POWER | {"type": None}, '"type": "PostMeterDataRequest"'),
     "INVALID_MESSAGE_TYPE": (
         "v2_0/getMeterData",

@@ -24,6 +24,7 @@ from datetime import date
 from decimal import Decimal
 
 from flexmeasures.domain.errors import BadAddress
+from flexmeasures.domain.quoting import quote
 
 __all__ = [
     "ConnectionAddress",
@@ -86,7 +87,7 @@ class NamingAuthority:
                 f"Add it to FLEXMEASURES_HOSTS_AND_AUTH_START, for example {{'{name}': '2021-01'}}."
             )
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", since):
-            raise BadAddress(f"The start of authority {name} is {since!r}; write it as YYYY-MM.")
+            raise BadAddress(f"The start of authority {name} is {quote(since)}; write it as YYYY-MM.")
         return cls(name, since)
 
     def __str__(self) -> str:
@@ -222,7 +223,7 @@ def parse_weather_sensor(text: object) -> WeatherSensorAddress:
     latitude, longitude = float(found["latitude"]), float(found["longitude"])
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise BadAddress(
-            f"{text!r} names no place on earth: latitudes go from -90 to 90, longitudes from -180 to 180."
+            f"{quote(text)} names no place on earth: latitudes go from -90 to 90, longitudes from -180 to 180."
         )
     return WeatherSensorAddress(found["type"], latitude, longitude)
 
@@ -237,4 +238,4 @@ def _optional(number: str | None) -> int | None:
 
 
 def _bad(text: object, kind: str, example: str) -> BadAddress:
-    return BadAddress(f"{text!r} is not the entity address of a {kind}. Write it like {example}.")
+    return BadAddress(f"{quote(text)} is not the entity address of a {kind}. Write it like {example}.")

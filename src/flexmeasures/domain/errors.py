@@ -20,7 +20,6 @@ Each door has one table that turns these into its own words; nothing else knows 
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,23 +48,7 @@ __all__ = [
     "UnknownPrices",
     "UnknownUnit",
     "UpstreamFailure",
-    "quote",
 ]
-
-
-LONGEST_QUOTE = 60
-"""So many characters of a value are repeated in a message; the sender knows the rest."""
-
-
-def quote(value: object) -> str:
-    """Repeat in a message what somebody sent: in quotes, on one line, and shortened, as it may be long or deep.
-
-    >>> quote("MW; drop"), quote("x" * 1000)[-6:], quote(None)
-    ("'MW; drop'", "xxx'…", 'None')
-    """
-    if isinstance(value, str):
-        return repr(value[:LONGEST_QUOTE]) + ("…" if len(value) > LONGEST_QUOTE else "")
-    return reprlib.repr(value)
 
 
 class FlexError(Exception):

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 from flexmeasures.domain.errors import IncompatibleUnits, UnknownUnit
+from flexmeasures.domain.quoting import quote
 
 if TYPE_CHECKING:
     import pint
 
-__all__ = ["conversion_factor", "is_unit"]
+__all__ = [
+    "CURRENCIES",
+    "POWER_UNITS",
+    "conversion_factor",
+    "is_power_unit",
+    "is_price_unit",
+    "is_unit",
+    "power_factor",
+]
+
+HOUR = timedelta(hours=1)
 
 # The parser of pint would work out any formula, such as 10**10**10, which takes it for ever.
 _TERM = r"(?:[^\W\d]|[°%€$])+(?:(?:\*\*|\^)-?\d)?"
 _UNIT = re.compile(rf"{_TERM}(?: ?[*/·] ?{_TERM})*")
 
-_CURRENCIES = ("EUR", "USD", "GBP", "KRW", "AUD", "CHF", "DKK", "NOK", "SEK", "PLN", "CZK")
+_CODES = """
+AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD
+HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD
+LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK
+PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS
+TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+CURRENCIES = frozenset(_CODES.split())
+"""Codes of the currencies in use. Source: ISO 4217, list one, without funds, metals and test codes."""
+
+_PRICE = re.compile(r"([A-Z]{3})/[kM]Wh")
+
+_POWER_OF_ENERGY = {"kWh": "kW", "MWh": "MW"}
+
+POWER_UNITS = ("MW", "kW", "MWh", "kWh")
+"""In which power may be sent and asked for: as such, or as the energy of each interval."""
 
 
 @cache
@@ -26,7 +54,7 @@ def _registry() -> pint.UnitRegistry[float]:
     import pint  # noqa: PLC0415
 
     registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
-    for currency in _CURRENCIES:
+    for currency in CURRENCIES:
         registry.define(f"{currency} = [currency_{currency}]")
     return registry
 
@@ -40,6 +68,42 @@ def is_unit(name: str) -> bool:
     return True
 
 
+def is_price_unit(unit: str) -> bool:
+    """Tell whether a text names a currency (ISO 4217) per kWh or MWh.
+
+    >>> is_price_unit("AUD/kWh"), is_price_unit("ABC/kWh"), is_price_unit("EUR")
+    (True, False, False)
+    """
+    found = _PRICE.fullmatch(unit)
+    return found is not None and found[1] in CURRENCIES
+
+
+def is_power_unit(unit: str) -> bool:
+    """Tell whether values in a unit are power, as in W, kW or MW."""
+    try:
+        conversion_factor(unit, "MW")
+    except (IncompatibleUnits, UnknownUnit):
+        return False
+    return True
+
+
+def power_factor(unit: str, interval: timedelta) -> float:
+    """Find the number by which power, or the energy of intervals, is multiplied to get power [MW].
+
+    Args:
+        unit: One of `POWER_UNITS`.
+        interval: How long each value stands for; longer than zero.
+
+    A quarter of an hour with 1 kWh has a power of 4 kW:
+
+    >>> power_factor("kWh", timedelta(minutes=15)), power_factor("kW", timedelta(minutes=15))
+    (0.004, 0.001)
+    """
+    if unit in _POWER_OF_ENERGY:
+        return float(f"{conversion_factor(_POWER_OF_ENERGY[unit], 'MW') * (HOUR / interval):.15g}")
+    return conversion_factor(unit, "MW")
+
+
 def _parse(name: str) -> pint.Unit:
     import pint  # noqa: PLC0415
 
@@ -47,8 +111,16 @@ def _parse(name: str) -> pint.Unit:
         if len(name) > 80 or not _UNIT.fullmatch(name):
             raise ValueError("a unit is written in letters, with * and / between them")
         return _registry().Unit(name)
-    except (pint.errors.PintError, ValueError, TypeError, AttributeError, AssertionError) as error:
-        raise UnknownUnit(f"Unit {name!r} is unknown. Use one like MW, kWh, EUR/MWh or °C.") from error
+    except (
+        pint.errors.PintError,
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UnknownUnit(f"Unit {quote(name)} is unknown. Use one like MW, kWh, EUR/MWh or °C.") from error
 
 
 @cache

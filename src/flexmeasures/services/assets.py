@@ -16,6 +16,8 @@ from flexmeasures.data.tables import Asset, DeviceState, Market, User, WeatherSe
 from flexmeasures.domain.addresses import ConnectionAddress, parse_market
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
+from flexmeasures.domain.names import clean_name
+from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.services.checks import Checks, FieldErrors
 from flexmeasures.services.flex_models import check_flex_model, check_references
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
@@ -134,7 +136,7 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
         Conflict: If the shown name is taken.
     """
     name = clean_asset_name(new.name)
-    display_name = new.display_name or _humanise(name)
+    display_name = clean_name(new.display_name) if new.display_name else _humanise(name)
     checks = Checks()
     check_asset_fields(checks, new, name, display_name)
     market_id = new.market_id
@@ -153,7 +155,7 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     checks.that(
         "name" in checks.errors or not _is_taken(session, account_id, new.parent_id, name),
         "name",
-        f"An asset with the name {name} already exists.",
+        f"An asset with the name {name[:LONGEST_QUOTE]} already exists.",
     )
     checks.done()
     check_display_name(session, display_name)
@@ -233,7 +235,7 @@ def _is_taken(session: Session, account_id: int | None, parent_id: int | None, n
 
 def clean_asset_name(name: str) -> str:
     """Write the name of an asset as it is kept: its unit does not belong there."""
-    return name.removesuffix(" (MW)").strip()
+    return clean_name(clean_name(name).removesuffix(" (MW)"))
 
 
 def check_asset_relations(
@@ -252,7 +254,7 @@ def check_asset_relations(
         checks.that(
             store.find_asset_type(session, asset_type_name) is not None,
             "asset_type_name",
-            f"Asset type {asset_type_name} doesn't exist. Add structure first.",
+            f"Asset type {asset_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
         )
     if market_id is not None:
         known = 0 < market_id <= store.MAX_ID and session.get(Market, market_id) is not None
@@ -267,7 +269,7 @@ def check_display_name(session: Session, display_name: str) -> None:
     """
     if store.asset_name_is_taken(session, display_name=display_name):
         raise Conflict(
-            f"An asset with the display name {display_name!r} already exists. Choose another display_name."
+            f"An asset with the display name {quote(display_name)} already exists. Choose another display_name."
         )
 
 
@@ -276,7 +278,7 @@ def check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: s
     checks.text("name", name, 80)
     if "name" not in checks.errors:  # of which it is made where it is not given
         checks.text("display_name", display_name, 80)
-    checks.text("unit", new.unit, 80)
+    checks.unit(new.unit)
     checks.that(
         new.display_name is None or len(new.display_name) >= 4,
         "display_name",
@@ -314,17 +316,17 @@ def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSen
     checks.place(new.latitude, new.longitude)
     checks.zone(new.timezone)
     checks.text("name", name, 120)
-    checks.text("unit", new.unit, 80)
+    checks.unit(new.unit)
     checks.that(
         store.find_weather_sensor_type(session, new.weather_sensor_type_name) is not None,
         "weather_sensor_type_name",
-        f"Weather sensor type {new.weather_sensor_type_name} doesn't exist. Add structure first.",
+        f"Weather sensor type {new.weather_sensor_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
     )
     same_name = select(WeatherSensor).where(WeatherSensor.name == name)
     checks.that(
         "name" in checks.errors or session.scalar(same_name) is None,
         "name",
-        f"A weather sensor with the name {name} already exists.",
+        f"A weather sensor with the name {name[:LONGEST_QUOTE]} already exists.",
     )
     same_place = select(WeatherSensor).filter_by(
         weather_sensor_type_name=new.weather_sensor_type_name, latitude=new.latitude, longitude=new.longitude
@@ -363,18 +365,18 @@ def create_market(session: Session, new: NewMarket) -> Market:
     checks.zone(new.timezone)
     checks.text("name", name, 80)
     checks.text("display_name", new.display_name, 80)
-    checks.text("unit", new.unit, 80)
+    checks.unit(new.unit)
     checks.that(_is_addressable(name), "name", "Use letters, digits, _ and -, and begin with a letter.")
     checks.that(
         store.find_market_type(session, new.market_type_name) is not None,
         "market_type_name",
-        f"Market type {new.market_type_name} doesn't exist. Add structure first.",
+        f"Market type {new.market_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
     )
     taken = select(Market).where((Market.name == name) | (Market.display_name == new.display_name))
     checks.that(
         {"name", "display_name"} & checks.errors.keys() or session.scalar(taken) is None,
         "name",
-        f"A market with the name {name} or the display name {new.display_name} already exists.",
+        f"A market with the name {name} or the display name {new.display_name[:LONGEST_QUOTE]} already exists.",
     )
     try:
         parse_knowledge_rule(*new.knowledge_horizon)
@@ -420,7 +422,7 @@ def _find_station(session: Session, latitude: float, longitude: float) -> Asset:
 
 def _normalise(name: str) -> str:
     """Write a name as markets and weather sensors have it: lower case, underscores for spaces."""
-    return name.strip().lower().replace(" ", "_")
+    return clean_name(name).lower().replace(" ", "_")
 
 
 def _humanise(name: str) -> str:
@@ -473,7 +475,7 @@ def resolve_connections(session: Session, user: User, addresses: Sequence[Connec
         )
         if asset is None and address.name is not None:
             raise BadAddress(
-                f"{address.name!r} is neither an entity address nor the name of one of your assets."
+                f"{quote(address.name)} is neither an entity address nor the name of one of your assets."
             )
         if asset is None:
             unknown = UnknownAsset if address.is_short else NotFound

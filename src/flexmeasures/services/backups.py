@@ -21,6 +21,7 @@ from flexmeasures.data.backup import (
     write_tables,
 )
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
+from flexmeasures.domain.quoting import quote
 
 __all__ = ["BackupTables", "backup_folder", "load_backup", "restore_backup", "save_backup"]
 
@@ -113,14 +114,14 @@ def _checked(name: str) -> str:
     """
     if not _NAME.match(name):
         raise InvalidInput(
-            f"{name!r} is no name for a backup. Use letters, digits, dots, dashes and underscores."
+            f"{quote(name)} is no name for a backup. Use letters, digits, dots, dashes and underscores."
         )
     return name
 
 
 def _find(folder: Path, name: str) -> Path:
     if not _NAME.match(name) or not (folder / name / CONTENTS).is_file():
-        raise NotFound(f"There is no backup {name!r}.")
+        raise NotFound(f"There is no backup {quote(name)}.")
     return folder / name
 
 

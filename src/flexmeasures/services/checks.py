@@ -5,9 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.names import name_fault
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import find_zone
+from flexmeasures.domain.units import is_unit
 
 __all__ = ["Checks", "FieldErrors"]
+
+
+DOCUMENTED_UNITS = ("0C",)
+"""Degrees Celsius without the sign for degrees."""
 
 
 class FieldErrors(InvalidInput):
@@ -36,9 +43,17 @@ class Checks:
             self.errors.setdefault(field, []).append(text)
 
     def text(self, field: str, text: str, longest: int) -> None:
-        """Check that a text is there, fits into the database and can be printed."""
-        self.that(0 < len(text) <= longest, field, f"Must have 1 to {longest} characters.")
-        self.that(text.isprintable(), field, "Must not hold characters that cannot be printed.")
+        """Check that a text can be a name, see `domain.names`."""
+        fault = name_fault(text, longest)
+        self.that(not fault, field, fault)
+
+    def unit(self, unit: str) -> None:
+        """Check a unit; also those spellings of the documentation that are none elsewhere."""
+        self.that(
+            unit in DOCUMENTED_UNITS or is_unit(unit),
+            "unit",
+            f"Unit {quote(unit)} is unknown. Use one like MW, kWh, EUR/MWh or °C.",
+        )
 
     def zone(self, name: str) -> None:
         """Check a time zone."""

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, User
+from flexmeasures.domain.names import clean_name
 from flexmeasures.services.asset_tree import move_to_account
 from flexmeasures.services.assets import (
     NewAsset,
@@ -83,6 +84,8 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
     changed = changes.mentioned
     if "name" in changed:
         changed["name"] = clean_asset_name(changed["name"])
+    if "display_name" in changed:
+        changed["display_name"] = clean_name(changed["display_name"])
     outcome = replace(_describe(asset), **changed)
     checks = Checks()
     check_asset_fields(checks, outcome, outcome.name, outcome.display_name or "")

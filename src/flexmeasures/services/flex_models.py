@@ -15,6 +15,7 @@ from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.stores.users import user_ids_with_role
 from flexmeasures.data.tables import Asset, AssetType, User
 from flexmeasures.domain.errors import BadFlexModel, NotFound
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.scheduling.flex_model import (
     DOCUMENTED_FLEX_MODELS,
     merge_flex_models,
@@ -197,7 +198,7 @@ def set_flex_model_of_type(session: Session, fields: FlexModelFields | None, nam
     """
     asset_type = store.find_asset_type(session, name)
     if asset_type is None:
-        raise NotFound(f"There is no asset type {name!r}.")
+        raise NotFound(f"There is no asset type {quote(name)}.")
     asset_type.flex_model = None if fields is None else dict(fields)
     checks = Checks()
     check_flex_model(checks, asset_type, None, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,9 +16,12 @@ from flexmeasures.data.stores.users import user_ids_with_role
 from flexmeasures.data.tables import Sensor, User
 from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
 from flexmeasures.domain.errors import NotFound, ResolutionMismatch
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import format_duration
 
 __all__ = ["Question", "check_resolution", "choose_sources", "read_values"]
+
+_USER_ID = re.compile(r"\d{1,10}", re.ASCII)
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -116,17 +120,20 @@ def choose_sources(
     if named is None and default is None:
         return SourceFilter(types=types)
     wanted = list(default or ()) if named is None else list(named)
-    ids = {
-        int(name) for name in wanted if isinstance(name, int) or (str(name).isascii() and str(name).isdigit())
-    }
-    roles = [str(name) for name in wanted if not (isinstance(name, int) or str(name).isdigit())]
+    ids, roles = set(), []
+    for name in wanted:
+        # Not str.isdigit: it takes the digits of all scripts, and as many of them as there are.
+        if isinstance(name, int) or _USER_ID.fullmatch(name):
+            ids.add(int(name))
+        else:
+            roles.append(name)
     by_role = user_ids_with_role(session, roles)
     if named is not None:
-        unknown = [role for role in roles if role not in by_role]
-        unknown += [str(i) for i in ids if i >= 2**31 or session.get(User, i) is None]
+        unknown = [quote(role) for role in roles if role not in by_role]
+        unknown += [str(i) for i in ids if not 0 < i < 2**31 or session.get(User, i) is None]
         if unknown:
             raise NotFound(
-                f"No data source is known as {', '.join(unknown)}. Name user ids, or roles such as MDC."
+                f"No data source is known as {', '.join(unknown[:5])}. Name user ids, or roles such as MDC."
             )
     chosen = ids.union([user.id], *by_role.values())
     return SourceFilter(types=types, user_ids=tuple(sorted(chosen)))

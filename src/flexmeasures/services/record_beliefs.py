@@ -20,7 +20,8 @@ from flexmeasures.domain.beliefs import (
     infer_repetition,
     repeat_values,
 )
-from flexmeasures.domain.errors import BadValues, Conflict, ResolutionMismatch, quote
+from flexmeasures.domain.errors import BadValues, Conflict, ResolutionMismatch
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import event_grid, format_duration
 
 __all__ = ["Recording", "Series", "TooManyValues", "check_signs", "record_beliefs"]

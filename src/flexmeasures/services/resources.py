@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.quoting import quote
 from flexmeasures.services.users import is_admin
 
 __all__ = ["Resource", "find_resource", "list_groups", "pluralise"]
@@ -57,7 +58,7 @@ def find_resource(session: Session, user: User, name: str) -> Resource:
     for asset in sorted(found, key=lambda asset: (asset.name != name, asset.id)):
         return Resource(asset.name, asset.display_name, (asset,))
     raise NotFound(
-        f"Resource {name!r} not found. Name one of your assets, or a group such as {next(iter(types))}."
+        f"Resource {quote(name)} not found. Name one of your assets, or a group such as {next(iter(types))}."
     )
 
 

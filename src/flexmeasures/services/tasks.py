@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.tables import LatestTaskRun
 from flexmeasures.data.transactional import note_task_run
 from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.names import name_fault
 
 __all__ = ["TaskRun", "find_task_run", "record_task_run"]
 
@@ -40,6 +41,7 @@ def record_task_run(session: Session, run: TaskRun) -> None:
     Raises:
         InvalidInput: If the name is none.
     """
-    if not 0 < len(run.name) <= 80 or "\0" in run.name:
-        raise InvalidInput("The name of a task must have 1 to 80 characters, none of them null.")
+    fault = name_fault(run.name, 80)
+    if fault:
+        raise InvalidInput(f"The name of a task is wrong. {fault}")
     note_task_run(session, run.name, run.succeeded, run.at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.users import find_user, get_or_create_role, source_of_user
 from flexmeasures.data.tables import Role, User
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from flexmeasures.domain.names import clean_name, require_name
+from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.checks import Checks
 
@@ -89,7 +91,7 @@ def create_user(
         active=True,
         fs_uniquifier=uuid.uuid4().hex,
         timezone=timezone,
-        roles=[get_or_create_role(session, name) for name in dict.fromkeys(roles)],
+        roles=[get_or_create_role(session, name) for name in dict.fromkeys(map(clean_name, roles))],
     )
     session.add(user)
     session.flush()
@@ -118,21 +120,19 @@ def check_new_user(
         raise InvalidInput("No email address was given. A user needs one.")
     address = _normalise_email(email)
     find_zone(timezone)
-    username = username or address.split("@")[0]
-    for kind, longest, texts in (("username", 255, [username]), ("name of a role", 80, roles)):
-        for text in texts:
-            if not text.isprintable() or not text.strip() or len(text) > longest:
-                raise InvalidInput(f"{text[:90]!r} is no {kind}: use up to {longest} printable characters.")
+    name = require_name(username or address.split("@")[0], "username", 255)
+    for role in roles:
+        require_name(role, "name of a role", 80)
     _check_free(session, email=address)
-    _check_free(session, username=username)
-    return NewNames(address, username)
+    _check_free(session, username=name)
+    return NewNames(address, name)
 
 
 def _normalise_email(email: str) -> str:
     try:
         return validate_email(email, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
-        raise InvalidInput(f"{email!r} is not a valid email address: {error}") from None
+        raise InvalidInput(f"{quote(email)} is not a valid email address: {str(error)[:200]}") from None
 
 
 def _check_free(
@@ -144,9 +144,9 @@ def _check_free(
         Conflict: If somebody has.
     """
     if email is not None and find_user(session, email=email) not in (None, but):
-        raise Conflict(f"User with email {email} already exists. Choose another address.")
+        raise Conflict(f"User with email {email[:LONGEST_QUOTE]} already exists. Choose another address.")
     if username is not None and find_user(session, username=username) not in (None, but):
-        raise Conflict(f"User with username {username} already exists. Choose another name.")
+        raise Conflict(f"User with username {username[:LONGEST_QUOTE]} already exists. Choose another name.")
 
 
 def list_users(session: Session, include_inactive: bool = False) -> list[User]:
@@ -183,8 +183,9 @@ def edit_user(session: Session, editor: User, user: User, changes: UserChanges) 
     """
     if editor.id == user.id and (changes.active is not None or changes.role_ids is not None):
         raise NotAllowed("Nobody may change their own roles, nor activate or deactivate themselves.")
-    email, roles = _check_changes(session, user, changes)
-    for field, value in (("email", email), ("username", changes.username), ("timezone", changes.timezone)):
+    username = None if changes.username is None else clean_name(changes.username)
+    email, roles = _check_changes(session, user, replace(changes, username=username))
+    for field, value in (("email", email), ("username", username), ("timezone", changes.timezone)):
         if value is not None:
             setattr(user, field, value)
     if changes.role_ids is not None:
@@ -207,6 +208,8 @@ def _check_changes(session: Session, user: User, changes: UserChanges) -> tuple[
             checks.that(False, "email", str(error))
     if changes.timezone is not None:
         checks.zone(changes.timezone)
+    if changes.username is not None:
+        checks.text("username", changes.username, 255)
     role_ids = {i for i in changes.role_ids or () if 0 < i <= MAX_ID}
     roles = list(
         session.scalars(

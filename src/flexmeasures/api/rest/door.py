@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,9 @@ from flexmeasures.services.users import has_role
 __all__ = ["in_transaction", "read_arguments", "read_id", "read_json", "sender"]
 
 log = logging.getLogger(__name__)
+
+# As int reads them, +0_03 and numbers in other scripts would name the same thing as 3.
+_ID = re.compile(r"-?\d{1,40}", re.ASCII)
 
 View = Callable[..., Response]
 
@@ -144,7 +148,6 @@ def read_id(text: str, kind: str) -> int:
     """
     if "/" in text:
         raise UNEXPECTED_PARAMS(f"After the id of the {kind} nothing may follow in this path.")
-    try:
-        return int(text)
-    except ValueError:
-        raise REQUIRED_INFO_MISSING(f"Write the id of the {kind} in the path, as a whole number.") from None
+    if not _ID.fullmatch(text):
+        raise REQUIRED_INFO_MISSING(f"Write the id of the {kind} in the path, as a whole number.")
+    return int(text)

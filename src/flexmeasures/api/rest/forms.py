@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from flexmeasures.api.usef.statuses import UNPROCESSABLE_ENTITY, Refusal
 from flexmeasures.domain.errors import FlexError
+from flexmeasures.domain.quoting import LONGEST_QUOTE
 from flexmeasures.domain.time import parse_instant
 from flexmeasures.services.assets import SOC_ORDER
 
@@ -81,13 +83,14 @@ def fill_in(
             for name, value in fields.items()
             if isinstance(value, str) and "\0" in value
         }
+        errors |= _find_no_numbers(form, fields)
     try:
         filled = form.model_validate(fields)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             field = str(detail["loc"][0]) if detail["loc"] else "_schema"
-            texts = errors.setdefault(field, [])
             text = _word(detail)
+            texts = errors.setdefault(field, [])
             if text not in texts:
                 texts.append(text)
     if errors:
@@ -95,9 +98,36 @@ def fill_in(
     return filled
 
 
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+
+def _find_no_numbers(form: type[Form], fields: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Find what pydantic takes for a number and nobody else does: true, "1_0", digits of other scripts."""
+    found = {}
+    for name, value in fields.items():
+        kinds = _kinds(form.model_fields[name].annotation) if name in form.model_fields else set()
+        is_numeric = kinds & {int, float} and not kinds & {bool, str}
+        if is_numeric and (
+            isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value))
+        ):
+            found[name] = [_KINDS["float" if float in kinds else "int"]]
+    return found
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """List the plain types of an annotation such as ``float | None``."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _kinds(inner[0])
+    if get_origin(annotation) in (list, tuple, dict):
+        return {get_origin(annotation)}
+    return {annotation}.union(*map(_kinds, inner))
+
+
 def refuse(location: str, errors: Mapping[str, list[str]]) -> Refusal:
     """Make the refusal of a request whose fields are wrong."""
-    worded: dict[str, Any] = dict(errors)
+    # Names of unknown fields are what somebody sent.
+    worded: dict[str, Any] = {field[:LONGEST_QUOTE]: texts for field, texts in list(errors.items())[:100]}
     for field, texts in errors.items():
         # Clients know this text, and only this one, without a list around it.
         if texts == [SOC_ORDER]:

@@ -14,6 +14,7 @@ from flexmeasures.api.usef.versions import VERSIONS
 from flexmeasures.auth.setup import password_is_right
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.users import find_user
+from flexmeasures.domain.quoting import LONGEST_QUOTE
 
 __all__ = ["blueprint"]
 
@@ -55,7 +56,7 @@ def request_auth_token() -> Response:
         return _refuse(400, "Please provide the 'email' parameter.")
     user = find_user(db.session, email=email)
     if user is None:
-        return _refuse(404, f"User with email '{email}' does not exist.")
+        return _refuse(404, f"User with email '{email[:LONGEST_QUOTE]}' does not exist.")
     is_logged_in = current_user.is_authenticated and current_user.id == user.id
     if not is_logged_in:
         if not isinstance(password, str) or not password:

@@ -30,7 +30,9 @@ from flexmeasures.data.stores.beliefs import Added
 from flexmeasures.data.tables import Asset, Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import EPOCH, format_duration, format_instant
+from flexmeasures.domain.units import conversion_factor, is_price_unit, power_factor
 from flexmeasures.jobs.forecasts import place_forecasts
 from flexmeasures.services.make_forecasts import order_forecasts
 from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
@@ -108,7 +110,11 @@ def _read_power(
         held_by=message.prior,
         sources=sources,
     )
-    values = {name: read_values(call.session, asset.sensor, question) for name, asset in assets.items()}
+    values = {}
+    for name, asset in assets.items():
+        interval = message.resolution or asset.sensor.event_resolution
+        factor = power_factor(message.unit, interval)
+        values[name] = read_values(call.session, asset.sensor, question) / factor
     return {
         **word_groups("connection", values),
         "start": format_instant(message.start),
@@ -151,7 +157,15 @@ def _record_power(call: Call, message: Any, how: Recording) -> tuple[dict[str, A
     for group in message.groups:
         for name in group.addresses:
             _check_signs(name, assets[name], group.values)
-    return assets, _record(call, message.groups, assets, how)
+    groups = [
+        _converted(group, power_factor(message.unit, (how.end - how.start) / len(group.values)))
+        for group in message.groups
+    ]
+    return assets, _record(call, groups, assets, how)
+
+
+def _converted(group: Group, factor: float) -> Group:
+    return group if factor == 1 else replace(group, values=group.values * factor)
 
 
 def _order_forecasts(
@@ -171,17 +185,31 @@ def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:
     message = messages.PostPriceData.read(raw)
     how = recording(call, message)
     markets = _markets_of(call, message.groups)
-    for market in markets.values():
-        if market.sensor.unit != message.unit:
-            raise statuses.INVALID_UNIT(
-                f"{market.display_name} prices are in {market.sensor.unit}; 'unit' is {message.unit!r}."
-            )
-    added = _record(call, message.groups, markets, how, gone=statuses.UNRECOGNIZED_MARKET)
+    groups = []
+    for group in message.groups:
+        for name in group.addresses:
+            factor = _price_factor(message.unit, markets[name])
+            groups.append(_converted(replace(group, addresses=(name,)), factor))
+    added = _record(call, groups, markets, how, gone=statuses.UNRECOGNIZED_MARKET)
     if not call.plays:
         # Prices follow the day, so a day of them tells as much as many.
         latest = replace(how, start=max(how.start, how.end - LONGEST_PRICE_WINDOW))
         _order_forecasts(call, markets, latest, PRICE_HORIZONS)
     return _say_what_was_new(added)
+
+
+def _price_factor(unit: str, market: Market) -> float:
+    """Find the number by which prices are multiplied to get those of a market.
+
+    Raises:
+        Refusal: If they are in another currency, or not a price for energy.
+    """
+    own = market.sensor.unit
+    if unit == own:
+        return 1.0
+    if not (is_price_unit(unit) and is_price_unit(own) and unit[:3] == own[:3]):
+        raise statuses.INVALID_UNIT(f"{market.display_name} prices are in {own}; 'unit' is {quote(unit)}.")
+    return conversion_factor(unit, own)
 
 
 def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
@@ -196,7 +224,7 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
             if accepted is not None and message.unit not in accepted:
                 quantity = address.type_name.replace("_", " ")
                 raise statuses.INVALID_UNIT(
-                    f"Values of {quantity} must be in {' or '.join(accepted)}; 'unit' is {message.unit!r}."
+                    f"Values of {quantity} must be in {' or '.join(accepted)}; 'unit' is {quote(message.unit)}."
                 )
             posted = (how.end - how.start) / len(group.values)
             try:
@@ -207,6 +235,11 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
                 )
             except NotFound as error:
                 raise statuses.UNRECOGNIZED_SENSOR(str(error)) from None
+            own = sensors[name].sensor.unit
+            if accepted is None and message.unit != own:
+                raise statuses.INVALID_UNIT(
+                    f"This sensor's values are in {own}; 'unit' is {quote(message.unit)}."
+                )
     added = _record(call, message.groups, sensors, how, gone=statuses.UNRECOGNIZED_SENSOR)
     if how.is_after_the_fact and not call.plays:
         _order_forecasts(call, sensors, how)
@@ -273,7 +306,9 @@ def _markets_of(call: Call, groups: Sequence[Group]) -> dict[str, Market]:
         spellings = (market_name, market_name.replace("-", "_"), market_name.replace("_", "-"))
         market = next((found[s] for s in spellings if s in found), None)
         if market is None:
-            raise statuses.UNRECOGNIZED_MARKET(f"There is no market called {market_name!r}. Check its name.")
+            raise statuses.UNRECOGNIZED_MARKET(
+                f"There is no market called {quote(market_name)}. Check its name."
+            )
         markets[name] = market
     return markets
 

@@ -14,6 +14,7 @@ from flexmeasures.api.usef import messages, statuses
 from flexmeasures.api.usef.call import Body, Call, refuse_the_future, word_groups
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.addresses import EventAddress
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.jobs.schedules import describe_failure, enqueue_schedule, find_job, planning_of
@@ -39,7 +40,7 @@ def post_udi_event(call: Call, raw: Mapping[str, Any]) -> Body:
     kinds = ("soc", "soc-with-targets") if jobs else ("soc",)
     if address.event_type not in kinds:
         raise statuses.UNRECOGNIZED_UDI_EVENT(
-            f"Event {address.event_id} has the type {address.event_type!r}; it must be {' or '.join(kinds)}."
+            f"Event {address.event_id} has the type {quote(address.event_type)}; it must be {' or '.join(kinds)}."
         )
     targets = message.targets if address.event_type == "soc-with-targets" else ()
     if not targets and address.event_type == "soc-with-targets":

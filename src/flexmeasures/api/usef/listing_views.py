@@ -9,6 +9,7 @@ from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.call import Body, Call
 from flexmeasures.api.usef.versions import LISTED_REST, SERVICES
 from flexmeasures.domain.addresses import ConnectionAddress
+from flexmeasures.domain.quoting import quote
 from flexmeasures.services.assets import visible_assets
 
 __all__ = ["get_connection", "get_service"]
@@ -29,7 +30,7 @@ def get_service(call: Call, raw: Mapping[str, Any]) -> Body:
     if role is not None:
         services = [service for service in services if role in service["access"]]
         if not services:
-            raise statuses.INVALID_ROLE(f"'access' is {role!r}. Name a role such as Prosumer.")
+            raise statuses.INVALID_ROLE(f"'access' is {quote(role)}. Name a role such as Prosumer.")
     return {"version": call.version.number, "services": services}
 
 

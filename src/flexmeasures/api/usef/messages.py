@@ -5,7 +5,7 @@ The order of the fields is the order in which they are checked: the first one th
 
 from __future__ import annotations
 
-import reprlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,15 @@ from typing import Annotated, Any, ClassVar, Self
 
 import isodate
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, WithJsonSchema
 
 from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.statuses import Status
 from flexmeasures.domain import addresses
 from flexmeasures.domain.errors import InvalidInput, NaiveTime
+from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.domain.time import parse_duration, parse_horizon, parse_instant
+from flexmeasures.domain.units import POWER_UNITS, is_unit
 
 __all__ = [
     "SINGULARS",
@@ -80,7 +82,7 @@ def _text(kind: str, example: str) -> WithJsonSchema:
 def _period(value: object) -> timedelta | isodate.Duration:
     duration = parse_duration(value)
     if isinstance(duration, timedelta) and duration <= timedelta(0):
-        raise statuses.INVALID_PERIOD(f"'duration' is {value!r}; it must be longer than zero.")
+        raise statuses.INVALID_PERIOD(f"'duration' is {quote(value)}; it must be longer than zero.")
     return duration
 
 
@@ -88,7 +90,7 @@ def _resolution(value: object) -> timedelta:
     duration = parse_duration(value, "resolution")
     if not isinstance(duration, timedelta) or duration <= timedelta(0):
         raise statuses.INVALID_RESOLUTION(
-            f"'resolution' is {value!r}; it must have a fixed length above zero, such as PT15M, PT1H or P1D."
+            f"'resolution' is {quote(value)}; it must have a fixed length above zero, such as PT15M, PT1H or P1D."
         )
     return duration
 
@@ -97,21 +99,30 @@ def _given(name: str, value: object) -> str:
     """Say what was given, for a refusal; in short, because it may be long or deeply nested."""
     if value is None:
         return f"{name} is missing"
-    shown = repr(value)[:200] if isinstance(value, str) else reprlib.repr(value)
-    return f"{name} is {shown}"
+    return f"{name} is {quote(value)}"
 
 
-def _is_finite(value: object) -> bool:
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""A number as a text: as JSON writes it, or a little less strictly, but never as Python does, which takes ``1_0``."""
+
+
+def _as_float(value: object) -> float:
+    """Read a number, or a text of one; anything else is not a number."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        return np.nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return np.nan
     try:
-        return bool(np.isfinite(float(value)))  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return False
+        return float(value)
+    except (ValueError, OverflowError):
+        return np.nan
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or not _is_finite(value):
-        raise statuses.PTUS_INCOMPLETE(f"{_given('The value', value)}. Send a finite number.")
-    return float(value)
+def _number(value: object, name: str = "'value'") -> float:
+    number = _as_float(value)
+    if not np.isfinite(number):
+        raise statuses.PTUS_INCOMPLETE(f"{_given(name, value)}. Send a finite number.")
+    return number
 
 
 def _numbers(values: object) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -119,13 +130,15 @@ def _numbers(values: object) -> np.ndarray[Any, np.dtype[np.float64]]:
         raise statuses.PTUS_INCOMPLETE("There are no values. Send them as 'values'.")
     listed = values if isinstance(values, list) else [values]
     try:
-        array = np.array(listed, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        array = np.array([np.nan])
-    if array.ndim != 1 or not len(array):
+        # Nearly all lists hold nothing but numbers, and need no look at each.
+        plain = listed if {*map(type, listed)} <= {int, float} else [_as_float(value) for value in listed]
+        array = np.array(plain, dtype=np.float64)
+    except OverflowError:
+        array = np.array([_as_float(value) for value in listed])
+    if not len(array) or any(isinstance(value, list | dict) for value in listed):
         raise statuses.PTUS_INCOMPLETE("Send one list of at least one number.")
     if not np.isfinite(array).all():
-        first = next((n for n, value in enumerate(listed) if not _is_finite(value)), 0)
+        first = int(np.argmin(np.isfinite(array)))
         raise statuses.PTUS_INCOMPLETE(
             f"{_given(f'Value number {first + 1}', listed[first])}. Send finite numbers."
         )
@@ -155,14 +168,17 @@ def _plan_duration(value: object) -> timedelta | isodate.Duration:
         duration = timedelta(hours=6) if value is None else parse_duration(value)
     except InvalidInput:
         raise statuses.UNPROCESSABLE_ENTITY.fields(
-            "args_and_json", {"duration": [f"Cannot parse {value} as ISO8601 duration."]}
+            "args_and_json", {"duration": [f"Cannot parse {str(value)[:LONGEST_QUOTE]} as ISO8601 duration."]}
         ) from None
     if isinstance(duration, timedelta) and duration <= timedelta(0):
-        raise statuses.INVALID_PERIOD(f"'duration' is {value!r}; it must be longer than zero.")
+        raise statuses.INVALID_PERIOD(f"'duration' is {quote(value)}; it must be longer than zero.")
     return duration
 
 
 _moment = _refused_with(statuses.INVALID_DATETIME, lambda value: parse_instant(value, "datetime"))
+_target_moment = _refused_with(
+    statuses.INVALID_DATETIME, lambda value: parse_instant(value, "datetime of a target")
+)
 parse_event_address = _refused_with(statuses.INVALID_DOMAIN, addresses.parse_event)
 
 
@@ -299,22 +315,35 @@ def groups_field(key: str, with_values: bool) -> Any:
     ]
 
 
-def unit_field(quantity: str, *accepted: str) -> Any:
-    """Declare a unit that must be one of those given."""
+def unit_field(quantity: str, *accepted: str, others: str = "") -> Any:
+    """Declare a unit.
+
+    Args:
+        quantity: What is in it, for refusals.
+        *accepted: Units of the documentation.
+        others: Which other units may be accepted, for refusals; whether they are, depends on what is addressed. Empty:
+            none.
+    """
 
     def parse(value: object) -> object:
-        if value not in accepted:
+        may_fit = isinstance(value, str) and (value in accepted or (others and is_unit(value)))
+        if not may_fit:
             raise statuses.INVALID_UNIT(
-                f"{quantity} must be in {' or '.join(accepted)}; " + _given("'unit'", value) + "."
+                f"{quantity} must be in {' or '.join(accepted)}{others}; " + _given("'unit'", value) + "."
             )
         return value
 
-    return Annotated[str, BeforeValidator(parse), WithJsonSchema({"type": "string", "enum": list(accepted)})]
+    schema = {"type": "string", "examples" if others else "enum": list(accepted)}
+    return Annotated[str, BeforeValidator(parse), WithJsonSchema(schema)]
 
 
-PowerUnit = unit_field("Power values", "MW")
-PriceUnit = unit_field("Prices", "EUR/MWh", "KRW/kWh")
-WeatherUnit = unit_field("Weather values", "°C", "0C", "kW/m²", "kW/m2", "m/s")
+PowerUnit = unit_field("Power values", *POWER_UNITS)
+PriceUnit = unit_field(
+    "Prices", "EUR/MWh", "KRW/kWh", others=" or another currency (ISO 4217) per kWh or MWh"
+)
+WeatherUnit = unit_field(
+    "Weather values", "°C", "0C", "kW/m²", "kW/m2", "m/s", others=" or the unit of their sensor"
+)
 SocUnit = unit_field("State of charge", "kWh", "MWh")
 
 
@@ -441,14 +470,17 @@ class Target:
     at: datetime
 
 
-def _read_targets(raw: Any) -> tuple[Target, ...] | None:
-    if raw is None:
-        return None
+def _read_targets(raw: Any, info: ValidationInfo) -> tuple[Target, ...] | None:
+    event = info.data.get("events")
+    if raw is None or event is None or event.event_type != "soc-with-targets":
+        return None  # events of other types have none
     targets = []
     for item in _as_list(raw):
         if not isinstance(item, Mapping):
             raise statuses.PTUS_INCOMPLETE(f"{_given('A target', item)}. It needs 'value' and 'datetime'.")
-        targets.append(Target(_number(item.get("value")), _moment(item.get("datetime"))))
+        targets.append(
+            Target(_number(item.get("value"), "'value' of a target"), _target_moment(item.get("datetime")))
+        )
     return tuple(targets)
 
 

@@ -158,6 +158,10 @@ def _aligned_means(
     bins = np.searchsorted(edges, event_starts[counted], side="right") - 1
     counts = np.bincount(bins, minlength=len(edges) - 1)
     totals = np.bincount(bins, weights=values[counted], minlength=len(edges) - 1)
+    if not np.isfinite(totals).all():  # the sum of large numbers may be too large where their mean is not
+        shares = values[counted] / counts[bins]
+        totals = np.bincount(bins, weights=shares, minlength=len(edges) - 1)
+        return np.where(counts > 0, totals, np.nan), counts * step / np.diff(edges)
     with np.errstate(invalid="ignore"):
         means = np.where(counts > 0, totals / counts, np.nan)
     return means, counts * step / np.diff(edges)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from flexmeasures.domain.errors import BadBeliefTiming, FlexError, InvalidDuration
+from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import (
     Instants,
     find_zone,
@@ -173,7 +174,9 @@ def parse_knowledge_rule(name: str, parameters: Mapping[str, Any]) -> KnowledgeR
         "at_date": _at_date,
     }
     if name not in builders:
-        raise BadBeliefTiming(f"There is no knowledge horizon {name!r}. Choose one of {', '.join(builders)}.")
+        raise BadBeliefTiming(
+            f"There is no knowledge horizon {quote(name)}. Choose one of {', '.join(builders)}."
+        )
     try:
         return builders[name](**parameters)
     except (TypeError, ValueError, OverflowError, FlexError) as error:
@@ -185,7 +188,7 @@ def _fixed(duration: object, name: str) -> timedelta:
         return timedelta(hours=duration)
     parsed = parse_duration(duration, name)
     if not isinstance(parsed, timedelta):
-        raise InvalidDuration(f"'{name}' is {duration!r}; it must have a fixed length.")
+        raise InvalidDuration(f"'{name}' is {quote(duration)}; it must have a fixed length.")
     return parsed
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from flexmeasures.domain.errors import BadFlexModel
+from flexmeasures.domain.quoting import quote
 
 __all__ = [
     "DOCUMENTED_FLEX_MODELS",
@@ -319,4 +320,4 @@ def _word(error: ErrorDetails) -> str:
     if kind == "value_error":
         return f"cannot be: {error['ctx']['error']}"
     rule = error["msg"].removeprefix("Input ").removeprefix("Value ")
-    return f"is {value!r}, but {rule[:1].lower()}{rule[1:]}"
+    return f"is {quote(value)}, but {rule[:1].lower()}{rule[1:]}"
