@@ -42,7 +42,10 @@ def test_a_schedule_is_made_and_shown(run, battery):
     shown = run("show", "schedule", "--asset", battery)
     assert "01-02 08:00   01-02 10:30" in shown
     assert "-300.00" in shown
-    assert "Saving beside doing nothing: 300.00 EUR" in shown
+    # the bill is 300 EUR lower; 2.5 MWh are gone, at the average price of (16 · 100 + 8 · 90) / 24 EUR/MWh
+    assert "Saving beside doing nothing: 58.33 EUR" in shown
+    assert "0 MWh, -2.5 MWh beside doing nothing, worth -241.67 EUR at 96.67 EUR/MWh" in shown
+    assert "curtailed 0 MWh" in shown
     assert "Outcome: optimal" in shown
     assert "CO₂ [kg]" in shown
 
@@ -62,8 +65,10 @@ def test_a_schedule_as_json(run, battery):
     assert shown["resolution"] == "PT15M"
     assert len(shown["power_mw"]) == 96
     assert len(shown["soc_mwh"]) == len(shown["reasons"]["marginal_price"]) + 1
-    assert shown["saving"] == pytest.approx(300)
-    assert [plan["name"] for plan in shown["plans"]] == ["this schedule", "doing nothing", "charging at once"]
+    assert shown["saving"] == pytest.approx(300 - 2.5 * (16 * 100 + 8 * 90) / 24)
+    assert shown["left"]["worth"] == pytest.approx(shown["saving"] - 300)
+    # of a battery of which nothing is wanted nothing is charged at once: that is doing nothing
+    assert [plan["name"] for plan in shown["plans"]] == ["this schedule", "doing nothing"]
 
 
 def test_the_schedule_of_an_instant(run, battery):

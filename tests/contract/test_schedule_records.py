@@ -239,6 +239,48 @@ def test_a_later_schedule_keeps_what_was_executed(app, cast, schedule, flexible)
     assert power[48:] == pytest.approx(again.power_mw)
 
 
+def saving_of(record):
+    """What a schedule saves: the lower bill and what is left."""
+    return record.baseline_cost - record.cost + record.explanation["energy_left"]["worth"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "soc", "saving"),
+    [
+        # 5 MWh are bought at 90 and sold at 100; what was in it at first is sold at 100 and counted at 2320/24
+        pytest.param({}, 0.0, 50.0, id="an empty battery"),
+        pytest.param({}, 2.5, 50.0 + 2.5 * (100 - 2320 / 24), id="a half full one"),
+        pytest.param(
+            {"charge_efficiency": 0.5}, 5.0, 5 * (100 - 2320 / 24 / 0.5), id="refilling costs twice as much"
+        ),
+        pytest.param({"value_of_energy_left": 95.0}, 2.5, 50.0 + 2.5 * (100 - 95), id="at a stated value"),
+        pytest.param(
+            {"value_of_energy_left": 200.0},
+            2.5,
+            2.5 * (100 - 90) + 2.5 * (200 - 90),
+            id="worth more than any price",
+        ),
+    ],
+)
+def test_emptying_a_battery_saves_nothing_by_itself(schedule, flexible, fields, soc, saving):
+    """What is left at the end counts: at the value in the flex model, else at the average price of refilling it."""
+    asset = flexible("battery", fields, soc)
+    record = schedule(asset)[asset]
+    assert saving_of(record) == pytest.approx(saving)
+    assert record.curtailed_mwh == 0
+
+
+def test_a_car_out_of_reach_is_compared_with_charging_at_once(schedule, flexible):
+    """A car that cannot get all that it wants is not compared with one that gets nothing: that would be no saving."""
+    stay = {"arrival": "00:00", "departure": "01:00", "soc_wanted_mwh": 9.0}
+    asset = flexible("station", {"stays": [stay]})
+    record = schedule(asset)[asset]
+    assert record.baseline == "charging at once"
+    # an hour at 2 MW either way, at 100 EUR/MWh
+    assert (record.cost, record.baseline_cost) == (pytest.approx(200), pytest.approx(200))
+    assert saving_of(record) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize(("price", "moves"), [(20.0, False), (0.0, True)])
 def test_a_stable_plan_changes_only_for_a_reason(app, cast, schedule, flexible, price, moves):
     """An hour that became 5 EUR/MWh cheaper moves the plan, unless changes have a price that is higher."""
@@ -301,7 +343,8 @@ def test_one_asset_does_not_spoil_the_plans_of_others(app, cast, flexible):
         outcome = reschedule(db.session, PortfolioOrder(ids, DAY_TWO, 24 * HOUR, DAY_TWO), Planning())
         db.session.commit()
     assert outcome.made == 1
-    assert outcome.savings == {"EUR": pytest.approx(300.0)}
+    # a bill 300 EUR lower, and 2.5 MWh less in the battery at an average of (16 · 100 + 8 · 90) / 24 EUR/MWh
+    assert outcome.savings == {"EUR": pytest.approx(300.0 - 2.5 * 2320 / 24)}
     assert "has no flex model" in outcome.failures[cast.assets["solar"]]
     assert "state of charge of Foreign battery" in outcome.failures[cast.foreign_asset]
     assert "no asset with id 9999" in outcome.failures[9999]

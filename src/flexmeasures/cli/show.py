@@ -21,6 +21,9 @@ from flexmeasures.services.show_schedule import ShownSchedule, find_shown_schedu
 
 __all__ = ["show"]
 
+_LEAST_MONEY = 0.005
+"""Less than this is shown as nothing."""
+
 show = AppGroup("show", help="Show schedules, order books, orders and settlements.")
 
 
@@ -108,7 +111,7 @@ def _costs(shown: ShownSchedule) -> Table:
         name = f"{plan.name} (baseline)" if plan.name == shown.baseline else plan.name
         table.add_row(
             name,
-            f"{plan.cost:,.2f}",
+            f"{plan.cost if abs(plan.cost) >= _LEAST_MONEY else 0.0:,.2f}",
             "–" if plan.co2_kg is None else f"{plan.co2_kg:,.1f}",
             {True: "yes", False: "no", None: "–"}[plan.keeps_wishes],
         )
@@ -117,7 +120,9 @@ def _costs(shown: ShownSchedule) -> Table:
 
 def _remarks(shown: ShownSchedule) -> list[str]:
     effect = shown.effect
-    saving = f"Saving beside {shown.baseline}: {shown.saving:,.2f} {shown.currency}"
+    amount = shown.saving if abs(shown.saving) >= _LEAST_MONEY else 0.0
+    what = "Saving" if amount >= 0 else "Extra cost"
+    saving = f"{what} beside {shown.baseline}: {abs(amount):,.2f} {shown.currency}"
     if shown.co2_saving_kg is not None:
         saving += f" and {shown.co2_saving_kg:,.1f} kg CO₂"
     moved = (
@@ -127,7 +132,20 @@ def _remarks(shown: ShownSchedule) -> list[str]:
     outcome = f"Outcome: {shown.outcome}"
     if shown.gap:
         outcome += f", within {shown.gap:.2%} of the lowest cost"
-    return [saving, moved, outcome, *(f"Note: {note}" for note in shown.notes_for_people)]
+    return [saving, *_left(shown), moved, outcome, *(f"Note: {note}" for note in shown.notes_for_people)]
+
+
+def _left(shown: ShownSchedule) -> list[str]:
+    """Say how what is left in a store counts."""
+    left = shown.left
+    if left is None:
+        return []
+    counted = (
+        "counted in the costs" if left["in_costs"] else f"worth {left['worth'] + 0.0:,.2f} {shown.currency}"
+    )
+    more = left["schedule_mwh"] - left["baseline_mwh"]
+    ends = f"{_number(left['schedule_mwh'])} MWh, {_number(more)} MWh beside {shown.baseline}"
+    return [f"Left in the store at the end: {ends}, {counted} at {left['price']:,.2f} {shown.currency}/MWh"]
 
 
 for command in (show_order_book, show_orders, show_settlement):

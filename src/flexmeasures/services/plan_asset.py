@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from flexmeasures.domain.flexibility.activation import ActivationValue, effect_of, value_of
+from flexmeasures.domain.flexibility.activation import ActivationValue, EnergyLeft, effect_of, value_of
 from flexmeasures.domain.scheduling import (
     Baseline,
     Commitment,
     Cost,
+    Curtailable,
     Explanation,
     Missed,
     Outcome,
@@ -140,16 +141,23 @@ def _plan_built_in(known: PlanInput) -> Plan:
     explanation = plan.explanation
     simple = _simple_plans(site, _hours(known)) if explanation is None else explanation.baselines
     # Limits are reported by time instead of by the number of a slot.
+    power = plan.net_mw if site.devices else np.zeros(at.slots)
     other = sorted(set(plan.notes) - {str(missed) for missed in plan.missed})
     return _evaluated(
         known,
         BUILT_IN,
-        (plan.net_mw if site.devices else np.zeros(at.slots), soc_of_asset(known.site, plan)),
+        (power, soc_of_asset(known.site, plan), _left_by_plan(plan)),
         (plan.outcome.value, plan.gap, plan.cost),
         (plan.missed, tuple(other)),
         simple,
         _reasons(explanation, simple),
     )
+
+
+def _left_by_plan(plan: SitePlan) -> float | None:
+    """Energy left in all stores at the end of a plan [MWh]; None if nothing is stored."""
+    ends = [one.soc_mwh[-1] for one in plan.devices.values() if one.soc_mwh is not None]
+    return float(sum(ends)) if ends else None
 
 
 def _plan_custom(known: PlanInput, scheduler: Scheduler) -> Plan:
@@ -172,7 +180,7 @@ def _plan_custom(known: PlanInput, scheduler: Scheduler) -> Plan:
     return _evaluated(
         known,
         (scheduler.name, scheduler.version),
-        (power, soc),
+        (power, soc, None if soc is None else float(soc[-1])),
         (CUSTOM, float("inf"), cost),
         (missed, ()),
         simple,
@@ -240,7 +248,7 @@ def _deviations(agreed: Commitment, name: str, power: Values) -> list[Missed]:
 def _evaluated(
     known: PlanInput,
     model: tuple[str, str],
-    profile: tuple[Values, Values | None],
+    profile: tuple[Values, Values | None, float | None],
     ending: tuple[str, float, Cost],
     remarks: tuple[tuple[Missed, ...], tuple[str, ...]],
     simple: tuple[Baseline, ...],
@@ -248,11 +256,13 @@ def _evaluated(
 ) -> Plan:
     """Put a schedule beside its baseline."""
     at = known.situation
-    power, soc = profile
+    power, soc, left_mwh = profile
     outcome, gap, cost = ending
     missed, other = remarks
     missed += tuple(one for agreed in known.agreements for one in _deviations(agreed, at.name, power))
-    baseline, expected, baseline_cost = _baseline(known, simple)
+    baseline, expected, baseline_cost, expected_mwh = _baseline(known, simple)
+    left = _energy_left(known, left_mwh, expected_mwh)
+    kinds = {type(device) for device in known.site.site.devices}
     plan = Plan(
         known.asset_id,
         model,
@@ -268,20 +278,24 @@ def _evaluated(
         known.currency,
         baseline,
         value_of(
-            effect_of(power, expected, at.hours),
+            effect_of(power, expected, at.hours, can_curtail=not kinds or Curtailable in kinds),
             (cost.total, baseline_cost.total),
             (cost.co2_kg, baseline_cost.co2_kg),
+            left,
         ),
         at.tariff.co2_kg_per_mwh is not None,
         reasons,
         at.zone,
         known.site.asked,
     )
+    if left is not None:
+        counted = {"energy_left": {**asdict(left), "worth": left.worth}}
+        plan = replace(plan, explanation={**plan.explanation, **counted})
     return replace(plan, notes=(*plan.notes, *plan.missed_sentences))
 
 
-def _baseline(known: PlanInput, simple: tuple[Baseline, ...]) -> tuple[str, Values, Cost]:
-    """Choose what a schedule is compared with.
+def _baseline(known: PlanInput, simple: tuple[Baseline, ...]) -> tuple[str, Values, Cost, float | None]:
+    """Choose what a schedule is compared with: its name, power, cost and the energy that it leaves [MWh].
 
     The forecast is what would have happened. Without one it is doing nothing, unless wishes are missed by that: a car
     that is not charged costs nothing, and yet nobody would do it.
@@ -289,11 +303,42 @@ def _baseline(known: PlanInput, simple: tuple[Baseline, ...]) -> tuple[str, Valu
     at, site = known.situation, known.site.site
     forecast = at.forecast_mw
     if forecast is not None and np.all(np.isfinite(forecast)):
-        return "forecast", forecast, _judge(site, _hours(known), forecast, at.capacity_mw)[0]
-    idle, at_once = simple
-    chosen = idle if idle.keeps_wishes or not at_once.keeps_wishes else at_once
+        cost, soc, _ = _judge(site, _hours(known), forecast, at.capacity_mw)
+        return "forecast", forecast, cost, None if soc is None else float(soc[-1])
+    chosen = simple[0] if simple[0].keeps_wishes or _are_alike(simple) else simple[-1]
     power = np.asarray(sum(chosen.power_mw.values(), np.zeros(at.slots)))
-    return chosen.name, power, chosen.cost
+    return chosen.name, power, chosen.cost, _left_by(site, _hours(known), chosen.power_mw)
+
+
+def _are_alike(simple: tuple[Baseline, ...]) -> bool:
+    """Tell whether all simple plans do the same: a battery of which nothing is wanted is not charged at once."""
+    first, *others = simple
+    return all(
+        np.allclose(one.power_mw[name], first.power_mw[name]) for one in others for name in first.power_mw
+    )
+
+
+def _left_by(site: Site, hours: Values, powers: Mapping[str, Values]) -> float | None:
+    """Energy left in all stores at the end of given powers [MWh]; None if nothing is stored."""
+    ends = [
+        simulate_soc(one, hours, powers[one.name])[-1] for one in site.devices if isinstance(one, StorageUse)
+    ]
+    return float(sum(ends)) if ends else None
+
+
+def _energy_left(known: PlanInput, left_mwh: float | None, baseline_mwh: float | None) -> EnergyLeft | None:
+    """Count what is left in stores: as the flex model says, else by what the same energy costs on average."""
+    use = next((one for one in known.site.site.devices if isinstance(one, StorageUse)), None)
+    if use is None or left_mwh is None or baseline_mwh is None:
+        return None
+    if use.value_of_energy_left:
+        return EnergyLeft(left_mwh, baseline_mwh, use.value_of_energy_left, in_costs=True)
+    device, slots = use.device, known.situation.slots
+    stored = float(
+        (device.per_slot(device.charge_efficiency, slots) * device.per_slot(device.gain, slots)).mean()
+    )
+    price = float(known.situation.tariff.prices[0].mean()) / stored
+    return EnergyLeft(left_mwh, baseline_mwh, max(0.0, price))
 
 
 def _reasons(explanation: Explanation | None, simple: tuple[Baseline, ...]) -> dict[str, Any]:
@@ -301,7 +346,7 @@ def _reasons(explanation: Explanation | None, simple: tuple[Baseline, ...]) -> d
     reasons: dict[str, Any] = {
         "baselines": {
             one.name: {"cost": one.cost.total, "co2_kg": one.cost.co2_kg, "keeps_wishes": one.keeps_wishes}
-            for one in simple
+            for one in (simple[:1] if _are_alike(simple) else simple)
         }
     }
     if explanation is not None:

@@ -46,6 +46,8 @@ class ShownSchedule:
         model: Name and version of the scheduler.
         gap: Proven relative distance from the lowest cost; None: nothing is proven.
         plans: The schedule and the plans beside it, with their costs.
+        left: What is left in stores at the end, by the schedule and its baseline, and what that is worth: the fields of
+            `EnergyLeft`; None: nothing is stored.
         effect: Energy shifted, curtailed and added [MWh], and shifted times duration [MWh·h].
         reasons: Marginal prices and values, and what bound in each slot.
     """
@@ -66,6 +68,7 @@ class ShownSchedule:
     baseline: str
     plans: tuple[ShownPlan, ...]
     saving: float
+    left: Mapping[str, Any] | None
     co2_saving_kg: float | None
     effect: Mapping[str, float]
     missed: Sequence[Mapping[str, Any]]
@@ -129,7 +132,9 @@ def find_shown_schedule(session: Session, asset_id: int, at: datetime | None = N
 
 def _as_shown(asset: Asset, record: ScheduleRecord) -> ShownSchedule:
     has_co2 = record.co2_kg is not None
-    reasons = {name: part for name, part in record.explanation.items() if name != "baselines"}
+    apart = ("baselines", "energy_left")
+    reasons = {name: part for name, part in record.explanation.items() if name not in apart}
+    left = record.explanation.get("energy_left")
     baselines = record.explanation.get("baselines", {})
     plans = [ShownPlan("this schedule", record.cost, record.co2_kg, not record.missed)]
     if record.baseline not in baselines:
@@ -157,7 +162,8 @@ def _as_shown(asset: Asset, record: ScheduleRecord) -> ShownSchedule:
         currency=record.currency,
         baseline=record.baseline,
         plans=tuple(plans),
-        saving=record.baseline_cost - record.cost,
+        saving=record.baseline_cost - record.cost + (0.0 if left is None else left["worth"]),
+        left=left,
         co2_saving_kg=co2_saving,
         effect={
             name: getattr(record, name)

@@ -30,7 +30,8 @@ class ScheduleRecord(db.Model):  # type: ignore[misc, name-defined]
     """A schedule of an asset with its value and its reasons.
 
     The same powers are beliefs about the asset's power; of these a later schedule replaces some, while a record
-    stays as it is. Money is in `currency`; the saving is `baseline_cost` − `cost`.
+    stays as it is. Money is in `currency`; the saving is `baseline_cost` − `cost`, and what is
+    left in stores (`energy_left` in `explanation`).
 
     Attributes:
         udi_event_id: Number of the event that asked for it; None if no event did.

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from flexmeasures.domain.errors import BadValues
 
-__all__ = ["ActivationValue", "Effect", "effect_of", "value_of"]
+__all__ = ["ActivationValue", "Effect", "EnergyLeft", "effect_of", "value_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +32,30 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class EnergyLeft:
+    """What is left in the stores of an asset at the end of its schedule, beside its baseline.
+
+    Emptying a store saves nothing by itself: what was in it must be bought again.
+
+    Args:
+        schedule_mwh: Energy left by the schedule [MWh].
+        baseline_mwh: Energy left by the baseline [MWh].
+        price: What a unit of it is worth [currency/MWh].
+        in_costs: Whether the costs count it already, because the flex model says what it is worth.
+    """
+
+    schedule_mwh: float
+    baseline_mwh: float
+    price: float
+    in_costs: bool = False
+
+    @property
+    def worth(self) -> float:
+        """What the schedule leaves more than the baseline is worth, on top of the costs [currency]."""
+        return 0.0 if self.in_costs else (self.schedule_mwh - self.baseline_mwh) * self.price
+
+
+@dataclass(frozen=True)
 class ActivationValue:
     """What following a schedule instead of its baseline is worth.
 
@@ -41,6 +65,7 @@ class ActivationValue:
         baseline_cost: Cost of the baseline [currency].
         co2_kg: Emissions of the schedule [kg].
         baseline_co2_kg: Emissions of the baseline [kg].
+        left: What is left in stores; None: nothing is stored.
     """
 
     effect: Effect
@@ -48,11 +73,13 @@ class ActivationValue:
     baseline_cost: float
     co2_kg: float = 0.0
     baseline_co2_kg: float = 0.0
+    left: EnergyLeft | None = None
 
     @property
     def saving(self) -> float:
-        """Money saved, negative if it costs more [currency]."""
-        return self.baseline_cost - self.cost
+        """Money saved, what is left in stores counted; negative if it costs more [currency]."""
+        worth = 0.0 if self.left is None else self.left.worth
+        return self.baseline_cost - self.cost + worth
 
     @property
     def co2_saving_kg(self) -> float:
@@ -60,7 +87,9 @@ class ActivationValue:
         return self.baseline_co2_kg - self.co2_kg
 
 
-def effect_of(schedule_mw: ArrayLike, baseline_mw: ArrayLike, hours: ArrayLike) -> Effect:
+def effect_of(
+    schedule_mw: ArrayLike, baseline_mw: ArrayLike, hours: ArrayLike, *, can_curtail: bool = True
+) -> Effect:
     """Measure how a schedule differs from its baseline.
 
     Energy that is missing in one slot and more in another is shifted; it is matched in time order, which is the
@@ -71,6 +100,7 @@ def effect_of(schedule_mw: ArrayLike, baseline_mw: ArrayLike, hours: ArrayLike) 
         schedule_mw: Power of each slot (n,) [MW], consumption positive.
         baseline_mw: Power without the activation (n,) [MW].
         hours: Duration of the slots, one or (n,) [h].
+        can_curtail: Whether what finds no match is lost; a store only takes or gives it at another time.
 
     Raises:
         BadValues: The profiles differ in length, or hold no finite numbers.
@@ -92,7 +122,7 @@ def effect_of(schedule_mw: ArrayLike, baseline_mw: ArrayLike, hours: ArrayLike) 
     net = float(np.sum(change))
     is_production = float(np.sum(baseline * duration)) < 0
     lost = net if is_production else -net
-    return Effect(shifted, energy_time, max(0.0, lost), max(0.0, -lost))
+    return Effect(shifted, energy_time, max(0.0, lost) if can_curtail else 0.0, max(0.0, -lost))
 
 
 def _match_in_time_order(more: FloatArray, less: FloatArray, middle: FloatArray) -> tuple[float, float]:
@@ -111,7 +141,10 @@ def _match_in_time_order(more: FloatArray, less: FloatArray, middle: FloatArray)
 
 
 def value_of(
-    effect: Effect, costs: tuple[float, float], co2_kg: tuple[float, float] = (0.0, 0.0)
+    effect: Effect,
+    costs: tuple[float, float],
+    co2_kg: tuple[float, float] = (0.0, 0.0),
+    left: EnergyLeft | None = None,
 ) -> ActivationValue:
-    """Put effect, costs (schedule, baseline) [currency] and emissions (schedule, baseline) [kg] together."""
-    return ActivationValue(effect, costs[0], costs[1], co2_kg[0], co2_kg[1])
+    """Put effect, costs (schedule, baseline) [currency], emissions (the same) [kg] and what is left together."""
+    return ActivationValue(effect, costs[0], costs[1], co2_kg[0], co2_kg[1], left)

@@ -152,7 +152,11 @@ class FlexibilityOffer:
     @property
     def effect(self) -> Effect:
         """What it shifts, curtails and adds."""
-        return effect_of(self.changed.net_mw, self.planned.net_mw, self.resolution_hours)
+        are_stores = [one.soc_mwh is not None for one in self.changed.devices.values()]
+        can_curtail = not are_stores or not all(are_stores)
+        return effect_of(
+            self.changed.net_mw, self.planned.net_mw, self.resolution_hours, can_curtail=can_curtail
+        )
 
     @property
     def co2_kg(self) -> float:
