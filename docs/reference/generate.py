@@ -1,6 +1,7 @@
-"""Write into configuration.md and cli.md what is made from the code: run this after a change of settings or commands.
+"""Write what is made from the code: run this after a change of settings, commands or messages of UFTP.
 
-What stands between the two marks of a page is replaced; the rest of it is written by hand.
+In configuration.md and cli.md what stands between the two marks of a page is replaced; the rest of it is written by
+hand. uftp-messages.md is made as a whole.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from flask.cli import run_command as flask_run
 from flexmeasures.cli import cli
 from flexmeasures.domain.time import format_duration
 from flexmeasures.settings import SETTINGS, Setting
+from shapeshifter_uftp.reference import message_reference
 
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
@@ -153,10 +155,11 @@ def replace_generated(page: str, text: str) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write all pages."""
     for name, text in (("configuration.md", settings_text()), ("cli.md", commands_text())):
         page = HERE / name
         page.write_text(replace_generated(page.read_text(encoding="utf-8"), text), encoding="utf-8")
+    (HERE / "uftp-messages.md").write_text(message_reference(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from shapeshifter_uftp.exceptions import InvalidValue, ServiceDiscoveryException
 from shapeshifter_uftp.uftp.enumerations import UsefRole
 
 if TYPE_CHECKING:
-    from shapeshifter_uftp.oauth import OAuthClient
+    from shapeshifter_uftp.oauth import OAuthClient, PassthroughOAuthClient
 
 __all__ = ["AddressBook", "DirectoryAddressBook", "FunctionAddressBook", "Participant"]
 
@@ -39,7 +39,7 @@ class Participant:
     role: UsefRole
     public_key: str | None = None
     endpoint: str | None = None
-    oauth_client: OAuthClient | None = None
+    oauth_client: OAuthClient | PassthroughOAuthClient | None = None
     version: str | None = None
 
 

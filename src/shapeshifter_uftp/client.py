@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from shapeshifter_uftp.oauth import OAuthClient
+    from shapeshifter_uftp.oauth import OAuthClient, PassthroughOAuthClient
 
 __all__ = [
     "AsyncShapeshifterAgrCroClient", "AsyncShapeshifterAgrDsoClient", "AsyncShapeshifterCroAgrClient",
@@ -135,7 +135,7 @@ class _Client:
         recipient_domain: str,
         recipient_endpoint: str | None = None,
         recipient_signing_key: str | None = None,
-        oauth_client: OAuthClient | None = None,
+        oauth_client: OAuthClient | PassthroughOAuthClient | None = None,
         version: str = DEFAULT_VERSION,
         *,
         address_book: AddressBook | None = None,

@@ -16,6 +16,8 @@ from typing import Any
 
 from shapeshifter_uftp.exceptions import (
     ConnectionConflictException,
+    InvalidMessageException,
+    InvalidValue,
     PeriodOutOfBoundsException,
     Rejection,
     SubordinateSequenceNumberException,
@@ -79,7 +81,10 @@ class Registry:
 
     def _check_order(self, message: PayloadMessage) -> dt.datetime:
         """Refuse an update that is older than the last one: there is no sequence number, so the time stamp counts."""
-        made = instant_of(message.time_stamp or "")
+        try:
+            made = instant_of(message.time_stamp or "")
+        except InvalidValue as error:
+            raise InvalidMessageException(f"TimeStamp: {error}") from error
         latest = self._latest.get(message.sender_domain or "")
         if latest is not None and made < latest:
             raise SubordinateSequenceNumberException(

@@ -14,6 +14,7 @@ Source: UFTP specification 3.1.0, "Discovery".
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -33,6 +34,8 @@ _HOST = re.compile(
     r"(?=.{1,253}$)([a-z0-9_]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.IGNORECASE
 )
 _SHORTEST_TTL, _LONGEST_TTL = 5.0, 86_400.0
+_MOST_RECORDS = 30_000
+_log = logging.getLogger("shapeshifter_uftp.discovery")
 
 
 def endpoint_url(host: str, version: str = "3.1.0") -> str:
@@ -64,17 +67,20 @@ class DnsAddressBook:
         self._lock = threading.Lock()
 
     def find(self, domain: str, role: UsefRole, *, refresh: bool = False) -> Participant:
-        """Look somebody up, see `AddressBook.find`."""
+        """Look somebody up, see `AddressBook.find`.
+
+        Whoever verifies a signature needs no endpoint: where that cannot be looked up it is None, and the rest counts.
+        """
         if self._suffix:
             self._query(f"_usef.{domain}.{self._suffix}", "TXT", refresh)
         version = self.version(domain, refresh=refresh)
-        return Participant(
-            domain,
-            UsefRole(role),
-            public_key=self.keys(domain, role, refresh=refresh),
-            endpoint=self.endpoint(domain, role, refresh=refresh, version=version),
-            version=version,
-        )
+        keys = self.keys(domain, role, refresh=refresh)
+        endpoint = None
+        try:
+            endpoint = self.endpoint(domain, role, refresh=refresh, version=version)
+        except ServiceDiscoveryException as error:
+            _log.warning("%s %s has no endpoint: %s", role, domain, error)
+        return Participant(domain, UsefRole(role), keys, endpoint, version=version)
 
     def version(self, domain: str, *, refresh: bool = False) -> str:
         """Look up the version of the specification that a domain speaks."""
@@ -110,7 +116,10 @@ class DnsAddressBook:
             return text
         text, ttl = self._ask(name, kind)
         with self._lock:
+            self._cache.pop((name, kind), None)
             self._cache[name, kind] = (self._clock() + min(max(ttl, _SHORTEST_TTL), _LONGEST_TTL), text)
+            if len(self._cache) > _MOST_RECORDS:
+                del self._cache[next(iter(self._cache))]  # the one looked up longest ago
         return text
 
     def _ask(self, name: str, kind: str) -> tuple[str, float]:
@@ -118,13 +127,13 @@ class DnsAddressBook:
         import dns.flags  # noqa: PLC0415
         import dns.resolver  # noqa: PLC0415
 
-        resolver = self._resolver or dns.resolver.Resolver()
-        resolver.use_edns(0, dns.flags.DO, 1232)
-        resolver.flags = dns.flags.RD | dns.flags.AD
         try:
+            resolver = self._resolver or dns.resolver.Resolver()
+            resolver.use_edns(0, dns.flags.DO, 1232)
+            resolver.flags = dns.flags.RD | dns.flags.AD
             # A CNAME query must not follow the name that it asks for; a chain is followed by dnspython, to a limit.
             answer = resolver.resolve(name, kind, search=False)
-        except dns.exception.DNSException as error:
+        except (dns.exception.DNSException, OSError) as error:
             raise ServiceDiscoveryException(f"{kind} {name} cannot be looked up: {error}") from error
         if self._check_dnssec and not answer.response.flags & dns.flags.AD:
             raise ServiceDiscoveryException(

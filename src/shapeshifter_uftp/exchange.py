@@ -35,7 +35,7 @@ from shapeshifter_uftp.sealing import (
 from shapeshifter_uftp.uftp.enumerations import AcceptedRejected, UsefRole
 from shapeshifter_uftp.uftp.payload import PayloadMessage, PayloadMessageResponse, SignedMessage
 from shapeshifter_uftp.uftp.routing import routing_map
-from shapeshifter_uftp.writing import message_to_xml
+from shapeshifter_uftp.writing import check_message, message_to_xml
 
 __all__ = ["Exchange", "HttpRequest", "Identity", "complete", "post_headers", "seal_for_post"]
 
@@ -68,6 +68,7 @@ def complete(
 
     An expiry without zone is given the zone that the message speaks of. ``version``, when given, decides the dialect.
     """
+    check_message(message)
     filled = copy.copy(message)
     filled.sender_domain = message.sender_domain or sender_domain
     filled.recipient_domain = message.recipient_domain or recipient_domain

@@ -11,6 +11,7 @@ Source: UFTP specification 3.1.0, "ISPs" and "Period".
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,6 +21,8 @@ from shapeshifter_uftp.exceptions import InvalidValue
 __all__ = ["IspCalendar", "day_bounds", "instant_of", "isp_count", "same_offsets"]
 
 UTC = dt.UTC
+_END_OF_DAY = re.compile(r"T24:00:00(?:\.0+)?(?=$|Z|[+-])")
+"""How xs:dateTime may write the midnight at the end of a day."""
 
 
 @lru_cache(maxsize=128)
@@ -95,16 +98,19 @@ def same_offsets(day: dt.date, one: str, other: str) -> bool:
 def instant_of(text: str, time_zone: str | None = None) -> dt.datetime:
     """Read an xs:dateTime. One without zone (allowed by the schemas of 3.x) is local time of the message's zone.
 
+    >>> instant_of("2030-06-11T24:00:00+02:00").isoformat()
+    '2030-06-11T22:00:00+00:00'
+
     Raises:
         InvalidValue: It is no instant.
     """
-    cleaned = text.strip()
+    cleaned, midnights = _END_OF_DAY.subn("T00:00:00", text.strip())
     if "." in cleaned:  # datetime knows six decimals, the wire up to nine
         head, _, tail = cleaned.partition(".")
         digits = len(tail) - len(tail.lstrip("0123456789"))
         cleaned = f"{head}.{tail[:digits][:6]}{tail[digits:]}"
     try:
-        instant = dt.datetime.fromisoformat(cleaned)
+        instant = dt.datetime.fromisoformat(cleaned) + dt.timedelta(days=midnights)
         if instant.tzinfo is None:
             instant = instant.replace(tzinfo=_zone(time_zone) if time_zone else UTC)
         return instant.astimezone(UTC)

@@ -1,12 +1,11 @@
 """The reference of all messages as Markdown, made from their declarations.
 
-To renew the page: ``python -m shapeshifter_uftp.reference > docs/reference/uftp-messages.md``.
+``make docs`` writes it to docs/reference/uftp-messages.md.
 """
 
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 
 from shapeshifter_uftp.uftp.payload import FlexMessage, PayloadMessage, PayloadMessageResponse
@@ -92,7 +91,3 @@ def message_reference() -> str:
             response = request_response_map[cls]
             lines += _section(response, "##", _base(response))
     return "\n".join(lines).rstrip() + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(message_reference())

@@ -5,6 +5,11 @@ The work is done in `writing`, `reading`, `json_form`, `sealing` and `discovery`
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
 from shapeshifter_uftp.discovery import get_endpoint, get_key, get_keys, get_version
 from shapeshifter_uftp.json_form import from_json, to_json
 from shapeshifter_uftp.reading import message_from_xml, parse
@@ -21,8 +26,31 @@ from shapeshifter_uftp.writing import message_to_xml
 
 __all__ = [
     "KeyPair", "from_json", "from_xml", "generate_key_pair", "get_endpoint", "get_key", "get_keys", "get_version",
-    "seal_message", "to_json", "to_xml", "unseal_message",
+    "seal_message", "to_json", "to_xml", "ttl_cache", "unseal_message",
 ]  # fmt: skip
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def ttl_cache(ttl: float) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Remember what a function returned for its arguments, for a time [s]: for look-ups of one's own."""
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        kept: dict[Any, tuple[float, T]] = {}
+
+        @functools.wraps(function)
+        def remembering(*args: P.args, **kwargs: P.kwargs) -> T:
+            key = (args, tuple(sorted(kwargs.items())))
+            found = kept.get(key)
+            if found is None or found[0] <= time.monotonic():
+                found = kept[key] = (time.monotonic() + ttl, function(*args, **kwargs))
+            return found[1]
+
+        return remembering
+
+    return decorate
 
 
 def to_xml(message: PayloadMessage | SignedMessage, *, strict: bool = False) -> str:

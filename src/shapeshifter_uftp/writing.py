@@ -14,13 +14,13 @@ from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, cast
 
-from shapeshifter_uftp.exceptions import InvalidValue
+from shapeshifter_uftp.exceptions import InvalidValue, NotAMessage
 from shapeshifter_uftp.uftp.enumerations import AvailableRequested
-from shapeshifter_uftp.uftp.lexical import AMOUNT, DISPOSITION, ISP_COUNT, ISP_START, POWER
+from shapeshifter_uftp.uftp.lexical import AMOUNT, DISPOSITION, ISP_COUNT, ISP_START, LARGEST_NUMBER, POWER
 from shapeshifter_uftp.uftp.payload import DEFAULT_VERSION, PayloadMessage
 from shapeshifter_uftp.uftp.structure import Attribute, Element, plan_of
 
-__all__ = ["currency_digits", "dialect_of", "message_to_xml"]
+__all__ = ["check_message", "currency_digits", "dialect_of", "message_to_xml"]
 
 _HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _ROW_KINDS: dict[str, frozenset[type]] = {
@@ -68,6 +68,18 @@ class _Context:
     filled: bool
 
 
+def check_message(message: object) -> None:
+    """Refuse what is no message.
+
+    Raises:
+        NotAMessage: It is something else, or the base class of messages.
+    """
+    if not isinstance(message, PayloadMessage) or not message.wire_name:
+        raise NotAMessage(
+            f"{message!r:.100} is not a message of UFTP: give a FlexOffer, or another one of them"
+        )
+
+
 def message_to_xml(message: PayloadMessage, *, draft: bool = False, allow_empty: bool = False) -> bytes:
     """Write a message in the dialect of its own version.
 
@@ -80,6 +92,7 @@ def message_to_xml(message: PayloadMessage, *, draft: bool = False, allow_empty:
     Raises:
         InvalidValue: A value is missing or not allowed.
     """
+    check_message(message)
     decimals = currency_digits(getattr(message, "currency", None))
     context = _Context(dialect_of(message.version), decimals, not draft, not (draft or allow_empty))
     parts = [_HEADER]
@@ -135,6 +148,8 @@ def _write_element(parts: list[str], tag: str, element: Element, context: _Conte
     start = len(parts)
     for child in plan_of(type(element)).children:
         given = getattr(element, child.name)
+        if child.many and not isinstance(given, list | tuple):
+            raise InvalidValue(f"{type(element).__name__}.{child.name} is {given!r:.60}: give a list")
         elements = given if child.many else [] if given is None else [given]
         if context.filled and len(elements) < child.at_least:
             raise InvalidValue(
@@ -149,11 +164,14 @@ def _write_element(parts: list[str], tag: str, element: Element, context: _Conte
 
 
 def _write_elements(parts: list[str], tag: str, elements: Sequence[Element], context: _Context) -> None:
-    rows = _whole_number_rows(tag, elements) if len(elements) > 3 else None
+    plain = len(elements) > 3 and isinstance(elements[0], Element)
+    rows = _whole_number_rows(tag, elements) if plain else None
     if rows is not None:
         parts.append(rows)
         return
     for element in elements:
+        if not isinstance(element, Element):
+            raise InvalidValue(f"{element!r:.60} stands where a {tag} belongs")
         _write_element(parts, tag, element, context)
 
 
@@ -184,7 +202,12 @@ def _whole_number_rows(tag: str, elements: Sequence[Element]) -> str | None:
         column = tuple(map(get, elements))
         if not types.issuperset(map(type, column)):
             return None
-        (powers if attribute.kind is POWER else grid).append(column)
+        if attribute.kind is POWER:
+            if not -LARGEST_NUMBER <= min(column) <= max(column) <= LARGEST_NUMBER:
+                return None
+            powers.append(column)
+        else:
+            grid.append(column)
     template = _row_template(cls, tag, tuple(grid))
     if template is None:
         return None

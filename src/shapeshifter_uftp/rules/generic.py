@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import operator
 from collections.abc import Iterator
-from itertools import compress
+from itertools import chain, compress
 from typing import Any, Protocol
 
 from shapeshifter_uftp.exceptions import (
@@ -25,6 +25,7 @@ from shapeshifter_uftp.exceptions import (
     ReferenceMessageExpiredException,
     ReferenceMessageRevokedException,
     ReferencePeriodMismatchException,
+    Rejection,
     TimeZoneRejectedException,
     UnknownRecipientException,
     UnknownReferenceException,
@@ -35,7 +36,9 @@ from shapeshifter_uftp.rules.context import RuleContext, message_of
 from shapeshifter_uftp.rules.registry import rule
 from shapeshifter_uftp.store import Direction, Entry
 from shapeshifter_uftp.uftp import (
+    AgrPortfolioQuery,
     DPrognosis,
+    DsoPortfolioQuery,
     FlexMessage,
     FlexOffer,
     FlexOfferRevocation,
@@ -49,7 +52,8 @@ from shapeshifter_uftp.uftp import (
     response_request_map,
     routing_map,
 )
-from shapeshifter_uftp.uftp.structure import plan_of
+from shapeshifter_uftp.uftp.lexical import AMOUNT, DECIMAL, LARGEST_NUMBER, POWER
+from shapeshifter_uftp.uftp.structure import Element, plan_of
 
 __all__ = ["isp_lists", "isps_of_day", "offer_state_rejection"]
 
@@ -128,6 +132,32 @@ def version_supported(message: PayloadMessage, context: RuleContext) -> None:
         raise InvalidMessageException(f"version {message.version} is not supported, but {known}")
 
 
+@rule(PayloadMessage, decisive=True)
+def numbers_plausible(message: PayloadMessage, context: RuleContext) -> None:
+    """No power, amount or measurement may exceed 10^15: nothing real does, and not all arithmetic can."""
+    _check_numbers([message], type(message))
+
+
+def _check_numbers(elements: list[Any], cls: type[Element]) -> None:
+    """Check all elements of one class, attribute by attribute, and their children."""
+    plan = plan_of(cls)
+    for attribute in plan.attributes:
+        if attribute.kind not in _NUMBERS:
+            continue
+        values = [value for value in map(operator.attrgetter(attribute.name), elements) if value is not None]
+        if values and not -LARGEST_NUMBER <= min(values) <= max(values) <= LARGEST_NUMBER:
+            reason = "Power value rejection" if attribute.kind is POWER else "Invalid Message"
+            raise Rejection(reason, detail=f"{attribute.wire} exceeds 10^15")
+    for child in plan.children:
+        given = [getattr(element, child.name) for element in elements]
+        below = list(chain.from_iterable(given)) if child.many else [one for one in given if one is not None]
+        if below:
+            _check_numbers(below, child.type)
+
+
+_NUMBERS = (POWER, AMOUNT, DECIMAL)
+
+
 @rule(FlexMessage, Metering)
 def isp_duration_agreed(message: FlexMessage, context: RuleContext) -> None:
     """The ISP duration must be the market's, compared by value."""
@@ -167,7 +197,9 @@ def isps_within_day(message: FlexMessage, context: RuleContext) -> None:
         if not isps:
             raise ISPsOutOfBoundsException(f"{name} has none")
         first, last = _spans(isps)
-        if count is None or min(first) < 1 or max(last) > count or any(map(operator.lt, last, first)):
+        if count is None:
+            continue  # other rules say what is wrong with the day, the zone or the duration
+        if min(first) < 1 or max(last) > count or any(map(operator.lt, last, first)):
             raise ISPsOutOfBoundsException(f"{message.period} has ISPs 1 to {count}")
 
 
@@ -183,13 +215,17 @@ def isps_not_overlapping(message: FlexMessage, context: RuleContext) -> None:
             raise ISPConflictException(f"{name} addresses ISP {twice[0]} twice")
 
 
-@rule(FlexMessage, Metering)
+@rule(FlexMessage, Metering, AgrPortfolioQuery, DsoPortfolioQuery)
 def period_plausible(message: FlexMessage, context: RuleContext) -> None:
-    """Trade is about today or later in the market's zone; metering about today or earlier."""
+    """Trade is about today or later in the market's zone; metering about today or earlier; a query about any day."""
     today = context.market.calendar.isp_at(context.now)[0]
     period = message.period
-    if not isinstance(period, dt.date):
-        raise PeriodOutOfBoundsException(str(period))
+    try:
+        context.market.calendar.count(period)
+    except (InvalidValue, OverflowError, TypeError):  # as the year 99999
+        raise PeriodOutOfBoundsException(f"{period} is not a day of the calendar") from None
+    if not isinstance(message, FlexMessage | Metering):
+        return
     if isinstance(message, Metering):
         if period > today:
             raise PeriodOutOfBoundsException(f"{period} has not been measured yet")

@@ -41,7 +41,9 @@ def metering_has_agreed_profiles(message: Metering, context: RuleContext) -> Non
 @rule(Metering)
 def metering_covers_day(message: Metering, context: RuleContext) -> None:
     """Every profile has every ISP of its day."""
-    count = isps_of_day(message) or 0
+    count = isps_of_day(message)
+    if count is None:
+        return
     for profile in message.profiles:
         if {isp.start for isp in profile.isps} != set(range(1, count + 1)):
             raise ISPsOutOfBoundsException(f"{profile.profile_type} needs ISPs 1 to {count}")

@@ -32,7 +32,7 @@ from shapeshifter_uftp.references import make_response
 from shapeshifter_uftp.reply_watch import ReplyWatch
 from shapeshifter_uftp.rules import Market, RuleSet
 from shapeshifter_uftp.service.core import Answer, Limits, Receiver
-from shapeshifter_uftp.service.desk import ANSWER_LATER, Counter, MessageDesk
+from shapeshifter_uftp.service.desk import ANSWER_LATER, Counter, MessageDesk, accept_at_once
 from shapeshifter_uftp.service.faces import AsgiFace, WsgiFace
 from shapeshifter_uftp.service.recording import JournalRecorder
 from shapeshifter_uftp.service.traffic import Traffic
@@ -43,6 +43,8 @@ from shapeshifter_uftp.uftp import (
     TestMessage,
     TestMessageResponse,
     UsefRole,
+    routing_map,
+    snake_name,
 )
 
 if TYPE_CHECKING:
@@ -91,10 +93,23 @@ class ShapeshifterService:
     """
 
     sender_role: ClassVar[UsefRole]
+    acceptable_messages: ClassVar[list[type[PayloadMessage]]]
+    """The types of messages that this role receives."""
+    protocol_version: ClassVar[str] = DEFAULT_VERSION
+    """The version of UFTP that we start conversations in, where ``version`` does not say."""
     num_inbound_threads: ClassVar[int] = 8
     """From how many partners messages are handled at once."""
     num_outbound_threads: ClassVar[int] = 8
     """To how many partners is sent at once."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give the class of a role the hooks that versions 1.x had, for those who call them or override them."""
+        super().__init_subclass__(**kwargs)
+        if "sender_role" in vars(cls):
+            receives = {cls.sender_role, None}
+            cls.acceptable_messages = [kind for kind, (_, to) in routing_map.items() if to in receives]
+            for kind in cls.acceptable_messages:
+                setattr(cls, f"pre_process_{snake_name(kind)}", accept_at_once)
 
     def __init__(  # noqa: PLR0913, PLR0917  the order of the first nine is promised; what is newer comes by keyword
         self,
@@ -119,7 +134,8 @@ class ShapeshifterService:
         clock: Callable[[], float] = time.time,
         handling: Backoff | None = None,
     ) -> None:
-        self.sender_domain, self.version, self.clock = sender_domain, version, clock
+        self.sender_domain, self.clock = sender_domain, clock
+        self.version = version if version != DEFAULT_VERSION else self.protocol_version
         self.identity = Identity(sender_domain, self.sender_role, signing_key)
         self.market, self.rules = market or Market(), rules or RuleSet()
         self.host, self.path, self._port, self._tls = host, path, port, tls

@@ -37,7 +37,7 @@ from shapeshifter_uftp.uftp import (
     snake_name,
 )
 
-__all__ = ["ANSWER_LATER", "Application", "Counter", "MessageDesk", "pre_process_hook"]
+__all__ = ["ANSWER_LATER", "Application", "Counter", "MessageDesk", "accept_at_once", "pre_process_hook"]
 
 _log = logging.getLogger("shapeshifter_uftp.service")
 _PATIENCE = 5.0

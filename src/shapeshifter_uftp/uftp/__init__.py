@@ -1,156 +1,53 @@
 """The messages of UFTP 3.0.0 and 3.1.0 as typed values: one module for each message family.
 
 Nothing here does input or output. Powers are whole watts, positive for consumption; a period is one local
-day.
+day. Every module says in its ``__all__`` what it gives; all of that is public here.
 """
 
-from shapeshifter_uftp.uftp.agr_portfolio import (
-    AgrPortfolioQuery,
-    AgrPortfolioQueryResponse,
-    AgrPortfolioQueryResponseCongestionPoint,
-    AgrPortfolioQueryResponseConnection,
-    AgrPortfolioQueryResponseDSOPortfolio,
-    AgrPortfolioQueryResponseDSOView,
-    AgrPortfolioUpdate,
-    AgrPortfolioUpdateConnection,
-    AgrPortfolioUpdateResponse,
-)
-from shapeshifter_uftp.uftp.d_prognosis import DPrognosis, DPrognosisISP, DPrognosisResponse, FlexOrderStatus
-from shapeshifter_uftp.uftp.dso_portfolio import (
-    DsoPortfolioQuery,
-    DsoPortfolioQueryCongestionPoint,
-    DsoPortfolioQueryConnection,
-    DsoPortfolioQueryResponse,
-    DsoPortfolioUpdate,
-    DsoPortfolioUpdateCongestionPoint,
-    DsoPortfolioUpdateConnection,
-    DsoPortfolioUpdateResponse,
-)
-from shapeshifter_uftp.uftp.enumerations import (
-    AcceptedDisputed,
-    AcceptedRejected,
-    AvailableRequested,
-    MeteringProfileEnum,
-    MeteringUnit,
-    RedispatchBy,
-    UsefRole,
-)
-from shapeshifter_uftp.uftp.flex_offer import (
-    FlexOffer,
-    FlexOfferOption,
-    FlexOfferOptionISP,
-    FlexOfferResponse,
-    FlexOfferRevocation,
-    FlexOfferRevocationResponse,
-)
-from shapeshifter_uftp.uftp.flex_order import FlexOrder, FlexOrderISP, FlexOrderResponse
-from shapeshifter_uftp.uftp.flex_request import FlexRequest, FlexRequestISP, FlexRequestResponse
-from shapeshifter_uftp.uftp.flex_reservation import (
-    FlexReservationUpdate,
-    FlexReservationUpdateISP,
-    FlexReservationUpdateResponse,
-)
-from shapeshifter_uftp.uftp.flex_settlement import (
-    ContractSettlement,
-    ContractSettlementISP,
-    ContractSettlementPeriod,
-    FlexOrderSettlement,
-    FlexOrderSettlementISP,
-    FlexOrderSettlementStatus,
-    FlexSettlement,
-    FlexSettlementResponse,
-)
-from shapeshifter_uftp.uftp.metering import Metering, MeteringISP, MeteringProfile, MeteringResponse
-from shapeshifter_uftp.uftp.payload import (
-    DEFAULT_TIME_ZONE,
-    DEFAULT_VERSION,
-    FlexMessage,
-    PayloadMessage,
-    PayloadMessageResponse,
-    SignedMessage,
-)
-from shapeshifter_uftp.uftp.routing import (
-    destination_map,
-    is_response,
-    origin_map,
-    reference_field,
-    request_response_map,
-    response_request_map,
-    routing_map,
-    snake_name,
-)
-from shapeshifter_uftp.uftp.test_message import TestMessage, TestMessageResponse
+# ruff: noqa: F403, F405  the names are those of the modules, which are listed once, there
 
-__all__ = [
-    "DEFAULT_TIME_ZONE",
-    "DEFAULT_VERSION",
-    "AcceptedDisputed",
-    "AcceptedRejected",
-    "AgrPortfolioQuery",
-    "AgrPortfolioQueryResponse",
-    "AgrPortfolioQueryResponseCongestionPoint",
-    "AgrPortfolioQueryResponseConnection",
-    "AgrPortfolioQueryResponseDSOPortfolio",
-    "AgrPortfolioQueryResponseDSOView",
-    "AgrPortfolioUpdate",
-    "AgrPortfolioUpdateConnection",
-    "AgrPortfolioUpdateResponse",
-    "AvailableRequested",
-    "ContractSettlement",
-    "ContractSettlementISP",
-    "ContractSettlementPeriod",
-    "DPrognosis",
-    "DPrognosisISP",
-    "DPrognosisResponse",
-    "DsoPortfolioQuery",
-    "DsoPortfolioQueryCongestionPoint",
-    "DsoPortfolioQueryConnection",
-    "DsoPortfolioQueryResponse",
-    "DsoPortfolioUpdate",
-    "DsoPortfolioUpdateCongestionPoint",
-    "DsoPortfolioUpdateConnection",
-    "DsoPortfolioUpdateResponse",
-    "FlexMessage",
-    "FlexOffer",
-    "FlexOfferOption",
-    "FlexOfferOptionISP",
-    "FlexOfferResponse",
-    "FlexOfferRevocation",
-    "FlexOfferRevocationResponse",
-    "FlexOrder",
-    "FlexOrderISP",
-    "FlexOrderResponse",
-    "FlexOrderSettlement",
-    "FlexOrderSettlementISP",
-    "FlexOrderSettlementStatus",
-    "FlexOrderStatus",
-    "FlexRequest",
-    "FlexRequestISP",
-    "FlexRequestResponse",
-    "FlexReservationUpdate",
-    "FlexReservationUpdateISP",
-    "FlexReservationUpdateResponse",
-    "FlexSettlement",
-    "FlexSettlementResponse",
-    "Metering",
-    "MeteringISP",
-    "MeteringProfile",
-    "MeteringProfileEnum",
-    "MeteringResponse",
-    "MeteringUnit",
-    "PayloadMessage",
-    "PayloadMessageResponse",
-    "RedispatchBy",
-    "SignedMessage",
-    "TestMessage",
-    "TestMessageResponse",
-    "UsefRole",
-    "destination_map",
-    "is_response",
-    "origin_map",
-    "reference_field",
-    "request_response_map",
-    "response_request_map",
-    "routing_map",
-    "snake_name",
-]
+from shapeshifter_uftp.uftp import (
+    agr_portfolio,
+    d_prognosis,
+    dso_portfolio,
+    enumerations,
+    flex_offer,
+    flex_order,
+    flex_request,
+    flex_reservation,
+    flex_settlement,
+    metering,
+    payload,
+    routing,
+    test_message,
+)
+from shapeshifter_uftp.uftp.agr_portfolio import *
+from shapeshifter_uftp.uftp.d_prognosis import *
+from shapeshifter_uftp.uftp.dso_portfolio import *
+from shapeshifter_uftp.uftp.enumerations import *
+from shapeshifter_uftp.uftp.flex_offer import *
+from shapeshifter_uftp.uftp.flex_order import *
+from shapeshifter_uftp.uftp.flex_request import *
+from shapeshifter_uftp.uftp.flex_reservation import *
+from shapeshifter_uftp.uftp.flex_settlement import *
+from shapeshifter_uftp.uftp.metering import *
+from shapeshifter_uftp.uftp.payload import *
+from shapeshifter_uftp.uftp.routing import *
+from shapeshifter_uftp.uftp.test_message import *
+
+ACCEPTED, REJECTED = AcceptedRejected.ACCEPTED, AcceptedRejected.REJECTED
+
+__all__ = ["ACCEPTED", "REJECTED"]
+__all__ += agr_portfolio.__all__
+__all__ += d_prognosis.__all__
+__all__ += dso_portfolio.__all__
+__all__ += enumerations.__all__
+__all__ += flex_offer.__all__
+__all__ += flex_order.__all__
+__all__ += flex_request.__all__
+__all__ += flex_reservation.__all__
+__all__ += flex_settlement.__all__
+__all__ += metering.__all__
+__all__ += payload.__all__
+__all__ += routing.__all__
+__all__ += test_message.__all__

@@ -20,6 +20,11 @@ class UsefRole(StrEnum):
     CRO = "CRO"
     DSO = "DSO"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "UsefRole | None":
+        """Know a role in lower case too, as names of DNS records have it."""
+        return next((role for role in cls if isinstance(value, str) and value.upper() == role.value), None)
+
 
 class AcceptedRejected(StrEnum):
     """The outcome of handling a message."""

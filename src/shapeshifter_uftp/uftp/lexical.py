@@ -161,15 +161,30 @@ def _read_period(text: str) -> dt.date | str:
         return text
 
 
-def _accept_period(value: Any) -> dt.date:
+_PERIOD = re.compile(r"((?:\d{4}|([1-9]\d{4,8}))-\d\d-\d\d)(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def _accept_period(value: Any) -> dt.date | str:
     if isinstance(value, dt.datetime):
         raise InvalidValue(f"{value!r} is an instant; a period is a day: give a date")
     if isinstance(value, dt.date):
         return value
+    match = _PERIOD.fullmatch(str(value).strip())
     try:
-        return dt.date.fromisoformat(str(value)[:10])
+        if match and match[2]:
+            return match[
+                1
+            ]  # beyond Python's calendar, see `_read_period`: only to be given back in an answer
+        if match:
+            return dt.date.fromisoformat(match[1])
     except ValueError:
-        raise InvalidValue(f"{value!r} is no period: a day as yyyy-mm-dd") from None
+        pass
+    raise InvalidValue(f"{value!r} is no period: a day as yyyy-mm-dd")
+
+
+def _write_period(value: Any) -> str:
+    day = _accept_period(value)
+    return day if isinstance(day, str) else day.isoformat()
 
 
 _DURATION = re.compile(r"(-)?P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", re.ASCII)
@@ -259,8 +274,14 @@ TIME_ZONE = _text(
     "(Africa|America|Australia|Europe|Pacific)/[a-zA-Z0-9_/]{3,}",
 )
 CURRENCY = _text("currency", "three upper-case letters, ISO 4217", "[A-Z]{3}")
+LARGEST_NUMBER = 10**15
+"""What no power [W], amount or measurement exceeds: fifty times what all power stations of the world give [W]."""
+
 POWER = _integer(
-    "power", "whole watts [W], mean over the ISP; positive is consumption, negative is production"
+    "power",
+    "whole watts [W], mean over the ISP; positive is consumption, negative is production; at most 10^15",
+    lowest=-LARGEST_NUMBER,
+    highest=LARGEST_NUMBER,
 )
 ISP_START = _integer("ISP number", "counted from 1 at the start of the local day", lowest=1)
 ISP_COUNT = _integer("number of ISPs", "1 or more", lowest=1)
@@ -284,7 +305,7 @@ PERIOD = Kind(
     dt.date,
     _read_period,
     _accept_period,
-    lambda value: _accept_period(value).isoformat(),
+    _write_period,
 )
 DURATION = Kind(
     "duration",

@@ -79,7 +79,8 @@ def attribute(wire: str, kind: Kind, doc: str, *, default: Any = _MISSING, **det
     spec = Attribute(
         wire, kind, required, doc=doc, default=None if default is _MISSING else default, **details
     )
-    return dataclasses.field(default=default, metadata={"uftp": spec})
+    # What no version of 3.x writes does not travel, and does not make two messages different.
+    return dataclasses.field(default=default, metadata={"uftp": spec}, compare=spec.since < (4, 0))
 
 
 def optional(wire: str, kind: Kind, doc: str, **details: Any) -> Any:

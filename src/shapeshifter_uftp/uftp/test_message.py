@@ -1,11 +1,15 @@
 """TestMessage: is anybody there? Any pair of participants, in any direction."""
 
+# ruff: noqa: RUF009  the calls return dataclasses.field(): they are declarations, not shared defaults
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shapeshifter_uftp.uftp.payload import PayloadMessage
-from shapeshifter_uftp.uftp.structure import element
+from shapeshifter_uftp.uftp.enumerations import AcceptedRejected
+from shapeshifter_uftp.uftp.lexical import RESULT, STRING
+from shapeshifter_uftp.uftp.payload import PayloadMessage, PayloadMessageResponse
+from shapeshifter_uftp.uftp.structure import element, optional
 
 __all__ = ["TestMessage", "TestMessageResponse"]
 
@@ -20,10 +24,13 @@ class TestMessage(PayloadMessage):
 
 @element("TestMessageResponse")
 @dataclass(kw_only=True, slots=True)
-class TestMessageResponse(PayloadMessage):
+class TestMessageResponse(PayloadMessageResponse):
     """The answer to a TestMessage, recognised by its ConversationID.
 
-    The schemas of 3.x allow no ``Result`` here, though some peers send one.
+    The schemas of 3.x allow no ``Result`` here, though some peers send one: it can be given, and is not written.
     """
 
     __test__ = False
+
+    result: AcceptedRejected | None = optional("Result", RESULT, "the outcome, of peers", since=(4, 0))
+    rejection_reason: str | None = optional("RejectionReason", STRING, "why not, of peers", since=(4, 0))

@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_the_reference_of_messages_is_that_of_the_declarations():
-    """The page is what ``python -m shapeshifter_uftp.reference`` prints."""
+    """The page is what ``make docs`` makes of the declarations."""
     assert (DOCS / "reference" / "uftp-messages.md").read_text() == message_reference()
 
 

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from shapeshifter_uftp import uftp
 from shapeshifter_uftp.cli import main
+from shapeshifter_uftp.cli.demo import play
 from shapeshifter_uftp.cro import ReferenceCro, Registry
-from shapeshifter_uftp.demo import play
 from shapeshifter_uftp.discovery import DnsAddressBook
 from shapeshifter_uftp.exceptions import ConnectionConflictException, Rejection, ServiceDiscoveryException
 from shapeshifter_uftp.sealing import generate_key_pair
@@ -295,6 +295,25 @@ def test_records_that_do_not_count_are_temporary_failures(records, authentic, pr
         with pytest.raises(ServiceDiscoveryException, match=problem) as raised:
             DnsAddressBook(resolver=zone.resolver()).find("example.com", UsefRole.AGR)
         assert raised.value.temporary
+
+
+@pytest.mark.parametrize("cname", [None, ("CNAME", "under_score-.example.com."), ("CNAME", ".")])
+def test_a_participant_without_endpoint_can_still_be_verified(cname):
+    """A CNAME that is absent or no host costs the endpoint, not the key: its messages can be read."""
+    name = "_http._agr._usef.example.com"
+    records = {key: value for key, value in RECORDS.items() if key != name} | ({name: cname} if cname else {})
+    with Zone(records) as zone:
+        found = DnsAddressBook(resolver=zone.resolver()).find("example.com", UsefRole.AGR)
+        assert (found.public_key, found.endpoint) == (f"{KEY} {KEY}", None)
+        with pytest.raises(ServiceDiscoveryException):
+            DnsAddressBook(resolver=zone.resolver()).endpoint("example.com", UsefRole.AGR)
+
+
+def test_a_domain_that_no_name_server_can_be_asked_for_is_a_temporary_failure():
+    """A name with labels that DNS does not allow, or a machine without a resolver, is not found for now."""
+    for domain in ("a" * 64 + ".com", ".".join(["a" * 60] * 5)):
+        with pytest.raises(ServiceDiscoveryException):
+            DnsAddressBook(resolver=dns.resolver.Resolver(configure=False)).find(domain, UsefRole.AGR)
 
 
 def test_the_dnssec_check_can_be_switched_off():

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 
@@ -230,6 +231,11 @@ BROKEN = [
      "ISPs out of bounds"),
     ("isps_not_overlapping", dso, prognosis(isps=[DAYS[1], uftp.DPrognosisISP(power=1, start=96)]), "ISP conflict"),
     ("period_plausible", agr, request(period=dt.date(2030, 6, 10)), "Period out of bounds"),
+    ("period_plausible", agr, request(period="99999-01-01"), "Period out of bounds"),
+    ("period_plausible", agr, request(period=dt.date(9999, 12, 31)), "Period out of bounds"),
+    ("numbers_plausible", dso, prognosis(isps=[uftp.DPrognosisISP(power=10**4000, start=1)]), "Power value rejection"),
+    ("numbers_plausible", asked, offer(offer_options=[dataclasses.replace(OPTION, price=Decimal(10) ** 4000)]),
+     "Invalid Message"),
     ("period_plausible", dso, metering(period=DAY), "Period out of bounds"),
     ("expiry_in_bounds", agr, request(expiration_date_time="2030-06-11T11:00:00+02:00"),
      "ExpirationDateTime out of bounds"),
@@ -395,6 +401,28 @@ def test_no_rule_stumbles_over_odd_values(name, kind):
             if hasattr(item.isps[0], name):
                 setattr(item.isps[0], name, value)
         assert isinstance(world().judge(changed), list)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"period": "99999-01-01"}, "Period out of bounds: 99999-01-01 is not a day of the calendar"),
+        ({"period": dt.date(9999, 12, 31)}, "Period out of bounds: 9999-12-31 is not a day of the calendar"),
+        ({"isp_duration": "P1M"}, "ISP duration rejected: P1M, agreed is 0:15:00"),
+        ({"isp_duration": dt.timedelta(0)}, "ISP duration rejected: 0:00:00, agreed is 0:15:00"),
+        ({"time_zone": "Europe/Nowhere"}, "Time zone rejected: Europe/Nowhere, agreed is Europe/Amsterdam"),
+    ],
+)
+@pytest.mark.parametrize("message", [request(), prognosis(), metering()], ids=lambda m: m.wire_name)
+def test_a_day_that_cannot_be_counted_is_refused_for_its_reason(message, change, reason):
+    """Where a day has no ISPs to count, the rejection names the period, duration or zone that is wrong."""
+    changed = copy.copy(message)
+    for name, value in change.items():
+        setattr(changed, name, value)
+    reasons = (agr if isinstance(message, uftp.FlexRequest) else dso)().judge(changed)
+    assert reason in reasons
+    assert "None" not in "".join(reasons)
+    assert not any("ISPs" in each for each in reasons)
 
 
 @pytest.mark.parametrize(

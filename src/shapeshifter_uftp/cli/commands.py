@@ -319,7 +319,7 @@ def try_again(domain: str, role: str, journal: str | None, message_id: str | Non
 @click.option("--json", "as_json", is_flag=True, help="Print the events as JSON, one a line.")
 def demo(period: dt.datetime | None, as_json: bool) -> None:
     """Play one trading day: aggregator, grid operator and reference operator in three processes."""
-    from shapeshifter_uftp.demo import play  # noqa: PLC0415  loads the service
+    from shapeshifter_uftp.cli.demo import play  # noqa: PLC0415  loads the service
     from shapeshifter_uftp.isp_calendar import IspCalendar  # noqa: PLC0415
 
     today = IspCalendar().isp_at(dt.datetime.now(dt.UTC))[0]

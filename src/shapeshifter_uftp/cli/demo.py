@@ -312,7 +312,7 @@ class _Actor:
 
     def __init__(self, name: str, folder: Path, period: dt.date) -> None:
         self.name = name
-        command = [sys.executable, "-m", "shapeshifter_uftp.demo", name, str(folder), period.isoformat()]
+        command = [sys.executable, "-m", "shapeshifter_uftp.cli.demo", name, str(folder), period.isoformat()]
         self._process = subprocess.Popen(  # noqa: S603  our own program
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
