@@ -181,8 +181,8 @@ def test_users_get_their_roles_and_a_source(app, flexmeasures):
         pytest.param(
             ("--timezone", "Europe/Pari"), "secret", "Use a name like Europe/Amsterdam", id="no zone"
         ),
-        pytest.param(("--username", "x" * 300), "secret", "up to 255", id="a name that does not fit"),
-        pytest.param(("--roles", "r" * 100), "secret", "up to 80", id="a role that does not fit"),
+        pytest.param(("--username", "x" * 300), "secret", "1 to 255", id="a name that does not fit"),
+        pytest.param(("--roles", "r" * 100), "secret", "1 to 80", id="a role that does not fit"),
     ],
 )
 def test_users_are_refused(app, flexmeasures, options, typed, told):
