@@ -88,9 +88,11 @@ def test_nobody_writes_what_only_the_new_owner_may_read(client, cast, stranger, 
     assert patch(client, stranger, cast.foreign_asset, change).status_code == 422
 
 
-def test_one_s_own_sensor_is_read(app, cast, secret):
-    """The owner's boiler covers the heat that the owner's meter says: 0.123 MW all day."""
+@pytest.mark.parametrize("unit", ["MW", "kW"])
+def test_one_s_own_sensor_is_read(app, cast, secret, unit):
+    """The owner's boiler covers the heat that the owner's meter says: 0.123 MW all day, shown in any unit."""
     with app.app_context():
+        db.session.get(Asset, secret).sensor.unit = unit
         asset = db.session.get(Asset, cast.assets["station"])
         asset.flex_model = {**BUFFER, "usage_sensor_id": secret}
         asset.soc_in_mwh, asset.soc_datetime = 0.0, DAY_TWO

@@ -404,7 +404,9 @@ class _Known:
             )
         if known.size < slots:
             notes.append("Missing values of usage were taken to be like the ones beside them.")
-        return _like_neighbours(values, known) * conversion_factor(sensor.unit, "MW")
+        # power of assets is stored in MW, whatever unit an asset is shown with
+        unit = sensor.unit if self.named[sensor.id].owner_id is None else "MW"
+        return _like_neighbours(values, known) * conversion_factor(unit, "MW")
 
     def _executed(self, wish: PlanWish) -> Values | None:
         """What the asset was scheduled to do in the day before the start."""
