@@ -101,6 +101,8 @@ class Budget:
         return replace(held, status=solution.status, gap=solution.gap, message=solution.message)
 
     def _solve(self, model: LinearModel, limit_s: float) -> LinearSolution:
+        if model.n_columns == 0:  # nothing can be decided, and not every solver takes that
+            return LinearSolution(Status.OPTIMAL, objective=0.0, gap=0.0)
         if limit_s <= 0:
             return LinearSolution(Status.LIMIT, message="no time left")
         return self.solver.solve(model, replace(self.options, time_limit_s=limit_s))

@@ -98,8 +98,8 @@ class LinearSolution:
 
     @property
     def has_values(self) -> bool:
-        """Whether there is an answer to use, optimal or not."""
-        return self.x.size > 0
+        """Whether there is an answer to use, optimal or not; a model without variables has one without values."""
+        return self.x.size > 0 or self.status is Status.OPTIMAL
 
 
 @dataclass(frozen=True)
@@ -220,6 +220,8 @@ class LinearModel:
         """Lower bounds, upper bounds, costs and integrality of all variables, (n_columns,) each; to be
         changed in place.
         """
+        if not self._column_parts:
+            self._column_parts = [(np.empty(0), np.empty(0), np.empty(0), np.empty(0, dtype=bool))]
         if len(self._column_parts) != 1:
             lower, upper, cost, integer = zip(*self._column_parts, strict=True)
             joined = (

@@ -88,7 +88,7 @@ def add_storage(
         soc=soc,
         balance=_add_balance(model, use, hours, power, (soc, label)),
     )
-    _add_tapers(model, part, label)
+    _add_tapers(model, part, _outside(use, hours), label)
     if elastic:
         part.slacks = [_add_slack(model, part, wish, label) for wish in soft_limits(use)]
     return part
@@ -191,11 +191,24 @@ def _add_slack(model: LinearModel, part: StoragePart, wish: SoftLimit, label: st
     return Slack(wish.limit, part.name, wish.rank, slack)
 
 
-def _add_tapers(model: LinearModel, part: StoragePart, label: str) -> None:
+def _outside(use: StorageUse, hours: FloatArray) -> FloatArray:
+    """States of charge at boundaries (n+1,) [MWh] at which a store that starts outside its limits is on its way back.
+
+    Elsewhere nan. On its way it cannot be anywhere else, for it goes back as fast as it can.
+    """
+    device, slots = use.device, hours.size
+    low, high = device.per_boundary(device.soc_min_mwh, slots), device.per_boundary(device.soc_max_mwh, slots)
+    if low[0] <= use.soc_at_start_mwh <= high[0]:
+        return np.full(slots + 1, np.nan)
+    lower, upper = reachable_band(use, hours)
+    return np.where(upper > high, upper, np.where(lower < low, lower, np.nan))
+
+
+def _add_tapers(model: LinearModel, part: StoragePart, outside: FloatArray, label: str) -> None:
     """Keep power below each straight piece of a taper, at the start and at the end of every slot.
 
     The taper is concave, so a power that is allowed at both ends of a slot is allowed all the way between
-    them.
+    them. Outside the limits of state of charge, where a piece falls below 0, it allows a power of 0.
     """
     device = part.use.device
     charging = part.power[0][0]
@@ -206,22 +219,25 @@ def _add_tapers(model: LinearModel, part: StoragePart, label: str) -> None:
         ("discharge taper", device.discharge_taper, discharging, sign),
     ):
         for piece, (slope, offset) in enumerate(straight_pieces(taper)):
+            lifted = offset + np.nan_to_num(np.maximum(0.0, -(slope * outside + offset)))
             for edge in ("start", "end"):
                 rows = _add_taper_rows(
-                    model, part, (columns, direction), (slope, offset), f"{label}{limit} {piece} {edge}"
+                    model, part, (columns, direction), (slope, lifted), f"{label}{limit} {piece} {edge}"
                 )
                 part.limits.append(NamedLimit(device.name, rows, at_upper=limit, are_rows=True))
 
 
 def _add_taper_rows(
-    model: LinearModel, part: StoragePart, power: Term, line: tuple[float, float], label: str
+    model: LinearModel, part: StoragePart, power: Term, line: tuple[float, FloatArray], label: str
 ) -> Rows:
-    """Direction · power ≤ slope · soc + offset, with the soc at the start or the end of the slot."""
+    """Direction · power ≤ slope · soc + offset, with the soc at the start or the end of the slot.
+
+    The offset has one value a boundary (n+1,) [MW].
+    """
     slope, offset = line
-    upper = np.full(part.soc.size, offset)
     if label.endswith("end"):
-        terms = [power, (part.soc, -slope)]
-    else:
-        terms = [power, (np.roll(part.soc, 1), np.concatenate(([0.0], np.full(part.soc.size - 1, -slope))))]
-        upper[0] += slope * part.use.soc_at_start_mwh
-    return model.add_constraints(label, terms, upper=upper)
+        return model.add_constraints(label, [power, (part.soc, -slope)], upper=offset[1:])
+    slopes = np.concatenate(([0.0], np.full(part.soc.size - 1, -slope)))
+    upper = offset[:-1].copy()
+    upper[0] += slope * part.use.soc_at_start_mwh
+    return model.add_constraints(label, [power, (np.roll(part.soc, 1), slopes)], upper=upper)
