@@ -28,6 +28,7 @@ from flexmeasures.domain.scheduling.flex_model import (
     merge_flex_models,
     read_flex_model,
 )
+from flexmeasures.domain.scheduling.prices import PriceSeries, fill_prices, like_neighbours, needed_until
 from flexmeasures.domain.scheduling.references import (
     NamedSensor,
     SensorReference,
@@ -107,7 +108,11 @@ class PlanWish:
     @property
     def end(self) -> datetime:
         """End of the last slot."""
-        return self.start + self.slots * self.resolution
+        return self.slot_start(self.slots)
+
+    def slot_start(self, slot: int) -> datetime:
+        """Start of a slot, or the end of the window for that after the last."""
+        return self.start + slot * self.resolution
 
 
 @dataclass(frozen=True)
@@ -276,6 +281,7 @@ class _Known:
             explain=True,
             objective=Objective.CO2 if model.objective == "co2" else planning.options.objective,
             prefer_charging_sooner=planning.options.prefer_charging_sooner if sooner is None else sooner,
+            prefer_charging_later=model.prefer_charging_later,
         )
         currency = self.sensors[asset.market_id or 0].unit.partition("/")[0]
         return PlanInput(
@@ -328,17 +334,21 @@ class _Known:
             raise UnknownPrices(
                 f"Prices unknown for planning window: {asset.name!r} has no market. Give it one."
             )
-        bought, notes = self._prices(asset.market_id, wish)
-        sold = None
+        until = needed_until(model, self._targets(wish), (wish.start, wish.end), asset.sensor.timezone)
+        least = 0 if until is None else -((wish.start - until) // wish.resolution)
+        bought, notes = self._prices(asset.market_id, wish, least)
+        price, sold, assumed = bought.price, None, bought.assumed
         if model.export_market_id is not None:
-            sold, noted = self._prices(model.export_market_id, wish)
-            bought, sold = bought[: sold.size], sold[: bought.size]
+            paid, noted = self._prices(model.export_market_id, wish, least)
+            slots = min(price.size, paid.price.size)
+            price, sold = price[:slots], paid.price[:slots]
+            assumed = assumed[:slots] | paid.assumed[:slots]
             notes += [note for note in noted if note not in notes]
-        tariff = Tariff(bought, sold, co2_price=model.co2_price)
+        tariff = Tariff(price, sold, co2_price=model.co2_price, assumed=assumed)
         if model.co2_sensor_id is None:
             return tariff, notes
         sensor = self.sensors[model.co2_sensor_id]
-        values, covered = (one[: bought.size] for one in self._on_grid(sensor.id, wish))
+        values, covered = (one[: price.size] for one in self._on_grid(sensor.id, wish))
         known = np.flatnonzero(covered >= 1)
         if not known.size:
             if model.objective == "co2":
@@ -347,33 +357,32 @@ class _Known:
                     "first, or minimise cost."
                 )
             return tariff, [*notes, "The CO₂ intensity of the grid is not known; emissions are not counted."]
-        if known.size < bought.size:
+        if known.size < price.size:
             notes.append("Missing CO₂ intensities were taken to be like the ones beside them.")
         factor = conversion_factor(sensor.unit, "kg/MWh")
-        return replace(tariff, co2_kg_per_mwh=_like_neighbours(values, known) * factor), notes
+        return replace(tariff, co2_kg_per_mwh=like_neighbours(values, known) * factor), notes
 
-    def _prices(self, market_id: int, wish: PlanWish) -> tuple[Values, list[str]]:
-        """Prices of a market [currency/MWh].
-
-        After the last known price nothing is planned. Before and between known prices a missing one is taken to be
-        like its neighbour, the earlier one if there is one.
-        """
+    def _prices(self, market_id: int, wish: PlanWish, least: int) -> tuple[PriceSeries, list[str]]:
+        """Prices of a market [currency/MWh] as far as they are known, or for a least number of slots."""
         prices, covered = self._on_grid(market_id, wish)
-        known = np.flatnonzero(covered >= 1)
-        if not known.size:
+        if not np.any(covered >= 1):
             raise UnknownPrices(
                 f"Prices unknown for planning window: market {self.sensors[market_id].name!r} has none from "
                 f"{wish.word(wish.start)} to {wish.word(wish.end)}. Post them and send a new UDI event."
             )
-        prices = prices[: known[-1] + 1]
+        series = fill_prices(prices * _per_mwh(self.sensors[market_id].unit), covered >= 1, least)
+        slots, known = series.price.size, int(np.flatnonzero(~series.assumed)[-1]) + 1
         notes = []
-        if prices.size < wish.slots:
-            last = wish.word(self._known_until(market_id, wish, prices.size))
-            notes.append(f"Prices are known until {last}, so the schedule ends there.")
-        if known.size < prices.size:
-            missing = prices.size - known.size
-            notes.append(f"{missing} missing prices were taken to be like the ones beside them.")
-        return _like_neighbours(prices, known) * _per_mwh(self.sensors[market_id].unit), notes
+        if known < wish.slots:
+            last = wish.word(self._known_until(market_id, wish, known))
+            end = f"so the schedule ends {'there' if slots == known else 'at ' + wish.word(wish.slot_start(slots))}"
+            notes.append(f"Prices are known until {last}, {end}.")
+        notes += [
+            f"Prices from {wish.word(wish.slot_start(first))} to {wish.word(wish.slot_start(until))} are not known: "
+            f"the {'last known one before' if first else 'first known one'} was assumed."
+            for first, until in Tariff(series.price, assumed=series.assumed).assumed_stretches
+        ]
+        return series, notes
 
     def _known_until(self, market_id: int, wish: PlanWish, slots: int) -> datetime:
         """Find when the last price ends that covers the end of so many slots; prices need not end with a slot."""
@@ -406,7 +415,7 @@ class _Known:
             notes.append("Missing values of usage were taken to be like the ones beside them.")
         # power of assets is stored in MW, whatever unit an asset is shown with
         unit = sensor.unit if self.named[sensor.id].owner_id is None else "MW"
-        return _like_neighbours(values, known) * conversion_factor(unit, "MW")
+        return like_neighbours(values, known) * conversion_factor(unit, "MW")
 
     def _executed(self, wish: PlanWish) -> Values | None:
         """What the asset was scheduled to do in the day before the start."""
@@ -423,13 +432,6 @@ class _Known:
             return None
         soc = None if record.soc_mwh is None else np.asarray(record.soc_mwh, dtype=float)
         return EarlierPlan(record.start, record.resolution, np.asarray(record.power_mw, dtype=float), soc)
-
-
-def _like_neighbours(values: Values, known: np.ndarray[Any, Any]) -> Values:
-    """Fill gaps with the last known value before them; before the first known one, with that."""
-    nearest = known[np.maximum(np.searchsorted(known, np.arange(values.size), side="right") - 1, 0)]
-    filled: Values = values[nearest]
-    return filled
 
 
 def _per_mwh(unit: str) -> float:
@@ -453,7 +455,7 @@ def _until_forecast(
     notes.append(f"Its power is forecast for {end} of {slots} slots, so the schedule ends there.")
     cut = {
         name: np.asarray(series)[:end]
-        for name in ("import_price", "export_price", "co2_kg_per_mwh")
+        for name in ("import_price", "export_price", "co2_kg_per_mwh", "assumed")
         if (series := getattr(tariff, name)) is not None
     }
     return replace(tariff, **cut), forecast[:end]  # type: ignore[arg-type]

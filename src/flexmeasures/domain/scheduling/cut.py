@@ -93,6 +93,7 @@ def cut_site(site: Site, stretch: Stretch, past: Past, bands: dict[str, Band]) -
             peaks,
             None if tariff.co2_kg_per_mwh is None else stretch.of_slots(tariff.co2_kg_per_mwh),
             tariff.co2_price,
+            np.broadcast_to(tariff.assumed, (stretch.slots,))[stretch.first : stretch.until],
         ),
         connection=Connection(
             stretch.of_slots(limits.import_limit_mw), stretch.of_slots(limits.export_limit_mw)

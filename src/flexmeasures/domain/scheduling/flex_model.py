@@ -101,6 +101,7 @@ class _FlexModel(_Fields):
         parameters: What that scheduler wants to know.
         replanning_price: What must be gained by a change of the previous plan [currency/MWh]; None: as configured.
         prefer_charging_sooner: Whether to charge early among equal prices; None: as configured.
+        prefer_charging_later: Whether to charge as late as possible among equal prices.
         objective: Whether to minimise cost or emissions.
         export_market_id: Market whose prices are paid for production; None: those of consumption.
         co2_sensor_id: Sensor with the CO₂ intensity of the grid, in a unit such as kg/MWh.
@@ -111,6 +112,7 @@ class _FlexModel(_Fields):
     parameters: dict[str, Any] = Field(default_factory=dict)
     replanning_price: Amount | None = None
     prefer_charging_sooner: bool | None = None
+    prefer_charging_later: bool = False
     objective: Literal["cost", "co2"] = "cost"
     export_market_id: int | None = Field(default=None, gt=0, lt=2**31)
     co2_sensor_id: int | None = Field(default=None, gt=0, lt=2**31)
@@ -120,6 +122,12 @@ class _FlexModel(_Fields):
     def _emissions_are_known(self) -> _FlexModel:
         if self.co2_sensor_id is None and (self.objective == "co2" or self.co2_price > 0):
             raise ValueError("name the sensor of the CO₂ intensity as co2_sensor_id")
+        return self
+
+    @model_validator(mode="after")
+    def _prefers_one_time(self) -> _FlexModel:
+        if self.prefer_charging_sooner and self.prefer_charging_later:
+            raise ValueError("set either prefer_charging_sooner or prefer_charging_later, not both")
         return self
 
 

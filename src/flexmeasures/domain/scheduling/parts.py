@@ -109,14 +109,19 @@ class Part:
             np.add.at(cost, columns, values * (price if columns.ndim == 1 else price[:, None]))
 
     def add_preference(self, model: LinearModel, slope: FloatArray, weighted: FloatArray) -> None:
-        """Make power a little dearer the later it is.
+        """Make power a little dearer the later it is, or the earlier.
 
         Args:
             model: Holds the costs.
-            slope: The tiny rise of the price (n,) [currency/MWh].
+            slope: The tiny rise or fall of the price (n,) [currency/MWh].
             weighted: Duration of each slot times its weight (n,) [h].
         """
         self.add_cost(model, slope * weighted)
+
+    def add_reluctance(self, model: LinearModel, price: FloatArray) -> None:
+        """Make it a little dearer to run a load in some slots (n,) [currency/MW]; what produces is left alone."""
+        if np.all(self.lowest >= 0):
+            self.add_cost(model, price)
 
 
 def add_profile(profile: Profile, slots: int) -> Part:

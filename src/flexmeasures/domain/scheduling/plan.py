@@ -44,6 +44,7 @@ class PlanOptions:
 
     Args:
         prefer_charging_sooner: Whether to charge early and discharge late among equal prices.
+        prefer_charging_later: Whether to charge late and discharge early instead, whatever `prefer_charging_sooner` is.
         first_slot_fraction: Share of the first slot that is still to come, above 0 up to 1.
         objective: What to make as small as possible.
         relax: Whether wishes that cannot all be kept are given up in order; else the fallback policy follows.
@@ -61,6 +62,7 @@ class PlanOptions:
     solver_options: SolverOptions = field(default_factory=SolverOptions)
     solver: LinearSolver = field(default_factory=HighsSolver)
     timer: Timer = time.monotonic
+    prefer_charging_later: bool = False
 
 
 def plan_storage(
@@ -144,6 +146,7 @@ def plan_futures(
             hours,
             options.objective,
             options.prefer_charging_sooner,
+            options.prefer_charging_later,
             label=f"future {number}: " if len(sites) > 1 else "",
             weight=float(weight),
         )
@@ -161,7 +164,7 @@ def plan_futures(
 
 def _plan_one(site: Site, hours: FloatArray, budget: Budget, options: PlanOptions) -> SitePlan:
     """Plan a site; if time ends the search, no simple rule does better than what is given."""
-    statement = Statement(hours, options.objective, options.prefer_charging_sooner)
+    statement = _statement(hours, options)
     answer = solve(Problem((site,), (statement,), 0, budget, options.relax))
     if answer is Status.INFEASIBLE:
         return fall_back(site, hours, answer)
@@ -179,7 +182,7 @@ def _plan_long(site: Site, hours: FloatArray, budget: Budget, options: PlanOptio
     The plan without whole numbers, if there was time for it, bounds what could still be gained. Where export earns more
     than import costs it is not tried: it would do both at once, and its bound says little.
     """
-    statement = Statement(hours, options.objective, options.prefer_charging_sooner)
+    statement = _statement(hours, options)
     relaxed: Answer | Status = Status.LIMIT
     if not gains_by_both(site, statement):
         first_try = budget.part(_SHARE_AS_ONE)
@@ -205,9 +208,13 @@ def _plan_long(site: Site, hours: FloatArray, budget: Budget, options: PlanOptio
 
 def _plan_stretch(options: PlanOptions, site: Site, hours: FloatArray, budget: Budget) -> SitePlan | None:
     """Plan a stretch of a long window; None if the time was too short for any answer."""
-    statement = Statement(hours, options.objective, options.prefer_charging_sooner)
+    statement = _statement(hours, options)
     answer = solve(Problem((site,), (statement,), 0, budget))
     return None if isinstance(answer, Status) else _read(answer, answer.stated[0], options)
+
+
+def _statement(hours: FloatArray, options: PlanOptions) -> Statement:
+    return Statement(hours, options.objective, options.prefer_charging_sooner, options.prefer_charging_later)
 
 
 def slot_hours(slots: int, resolution_hours: float, first_slot_fraction: float) -> FloatArray:

@@ -195,6 +195,8 @@ class Tariff:
         peaks: Prices of power.
         co2_kg_per_mwh: Emissions of a unit from the grid (n,) [kg/MWh]; what is exported avoids as much.
         co2_price: Price of emissions within the cost [currency/t].
+        assumed: In which slots the prices are not known, but assumed (n,). Nothing is moved there if another slot is
+            as good.
     """
 
     import_price: ArrayLike
@@ -202,6 +204,7 @@ class Tariff:
     peaks: tuple[PeakPrice, ...] = ()
     co2_kg_per_mwh: ArrayLike | None = None
     co2_price: float = 0.0
+    assumed: ArrayLike = False
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.co2_price):
@@ -222,6 +225,13 @@ class Tariff:
                 f"There are {bought.size} import prices and {sold.size} export prices: give as many."
             )
         return bought, sold
+
+    @property
+    def assumed_stretches(self) -> tuple[tuple[int, int], ...]:
+        """Runs of slots whose prices are assumed: the first slot, and the slot after the last."""
+        flags = np.broadcast_to(np.asarray(self.assumed, dtype=bool), np.shape(self.import_price))
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(int)))
+        return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
     def co2(self, slots: int) -> FloatArray:
         """Emissions of a unit from the grid (n,) [kg/MWh]."""

@@ -44,6 +44,9 @@ from flexmeasures.domain.scheduling.storage import add_storage
 __all__ = ["Objective", "SiteModel", "Statement", "Whole", "gains_by_both", "sooner_slope", "state_site"]
 
 _INTEGRAL_TOLERANCE = 1e-6
+_SHARE_OF_DIFFERENCE = 0.1
+_RELUCTANCE = 3.0
+"""How much dearer than the most of the tiny slope it is taken to be to move energy at a price that is not known."""
 
 
 class Objective(Enum):
@@ -61,6 +64,7 @@ class Statement:
         hours: Duration of each slot (n,) [h].
         objective: What to minimise.
         prefer_charging_sooner: Whether to add the tiny price slope.
+        prefer_charging_later: Whether to add it the other way round instead.
         elastic: Whether wishes may be missed.
         label: Begins the name of each block.
         weight: Share of this site's cost in the objective.
@@ -69,6 +73,7 @@ class Statement:
     hours: FloatArray
     objective: Objective = Objective.COST
     prefer_charging_sooner: bool = True
+    prefer_charging_later: bool = False
     elastic: bool = False
     label: str = ""
     weight: float = 1.0
@@ -143,14 +148,38 @@ def sooner_slope(prices: FloatArray) -> FloatArray:
     >>> sooner_slope(np.array([70.0, 70.0, 70.0])).round(6).tolist()
     [0.0, 0.0005, 0.001]
     """
+    return np.linspace(0.0, _tiny(prices), prices.size)
+
+
+def _tiny(prices: FloatArray) -> float:
+    """A thousandth of the price spread; a thousandth of a unit if there is none."""
     spread = float(np.max(prices) - np.min(prices))
-    return np.linspace(0.0, spread * 0.001 if spread > 0 else 0.001, prices.size)
+    return spread * 0.001 if spread > 0 else 0.001
+
+
+def _slope(prices: FloatArray, statement: Statement) -> FloatArray:
+    """Tiny artificial price of charging in each slot (n,) [currency/MWh] that chooses among equal plans.
+
+    Without a wish for sooner or later it only keeps together what equal prices would leave to chance: it is too small
+    to outweigh any difference between two prices, and nothing where no two are equal.
+    """
+    if statement.prefer_charging_later:
+        return sooner_slope(prices)[::-1].copy()
+    if statement.prefer_charging_sooner:
+        return sooner_slope(prices)
+    levels = np.unique(prices)
+    if levels.size == prices.size:
+        return np.zeros(prices.size)
+    least = float(np.min(np.diff(levels))) if levels.size > 1 else np.inf
+    return np.linspace(0.0, min(_tiny(prices), _SHARE_OF_DIFFERENCE * least), prices.size)
 
 
 def state_site(model: LinearModel, site: Site, statement: Statement, whole: Whole) -> SiteModel:
     """State devices, connection, agreements and, where `whole` asks for it, whole numbers."""
     prices = objective_prices(site, statement)
-    parts = {device.name: _add_device(model, device, statement) for device in site.devices}
+    slope = _slope(prices[0], statement)
+    apart = bool(np.any(slope) or np.any(site.tariff.assumed))
+    parts = {device.name: _add_device(model, device, statement, apart=apart) for device in site.devices}
     weighted = statement.hours * statement.weight
     balance = None
     if needs_balance(site):
@@ -162,10 +191,14 @@ def state_site(model: LinearModel, site: Site, statement: Statement, whole: Whol
     else:
         for part in parts.values():
             part.add_cost(model, prices[0] * weighted)
-    if statement.prefer_charging_sooner:
-        slope = sooner_slope(prices[0])
+    if np.any(slope):
         for part in parts.values():
             part.add_preference(model, slope, weighted)
+    if np.any(site.tariff.assumed):
+        for part in parts.values():
+            part.add_reluctance(
+                model, _RELUCTANCE * _tiny(prices[0]) * np.asarray(site.tariff.assumed) * weighted
+            )
     stated = SiteModel(site, statement, parts, balance, prices)
     _add_commitments(model, stated)
     _add_rules(model, stated)
@@ -189,7 +222,7 @@ def gains_by_both(site: Site, statement: Statement) -> bool:
     return bool(np.any(sold > bought))
 
 
-def _add_device(model: LinearModel, device: Device, statement: Statement) -> Part:
+def _add_device(model: LinearModel, device: Device, statement: Statement, *, apart: bool) -> Part:
     label = f"{statement.label}{device.name}: "
     if isinstance(device, StorageUse):
         return add_storage(
@@ -198,7 +231,7 @@ def _add_device(model: LinearModel, device: Device, statement: Statement) -> Par
             statement.hours,
             label,
             elastic=statement.elastic,
-            apart=statement.prefer_charging_sooner,
+            apart=apart,
             weight=statement.weight,
         )
     if isinstance(device, Curtailable):

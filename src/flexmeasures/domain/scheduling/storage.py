@@ -35,7 +35,7 @@ class StoragePart(Part):
         return np.concatenate(([self.use.soc_at_start_mwh], x[self.soc]))
 
     def add_preference(self, model: LinearModel, slope: FloatArray, weighted: FloatArray) -> None:
-        """Make charging a little dearer the later it is, and discharging the earlier it is.
+        """Make charging a little dearer the later it is and discharging the earlier it is, or the other way round.
 
         With one slope for both directions a device would buy early and sell late at the same price, and cycle for
         nothing: see decision 6.
@@ -46,7 +46,14 @@ class StoragePart(Part):
         (charging, _), (discharging, _) = self.power
         cost = model.column_arrays[2]
         cost[charging] += slope * weighted
-        cost[discharging] += (slope[-1] - slope) * weighted
+        cost[discharging] += (np.max(slope) - slope) * weighted
+
+    def add_reluctance(self, model: LinearModel, price: FloatArray) -> None:
+        """Make it a little dearer to charge or discharge in some slots (n,) [currency/MW]."""
+        cost = model.column_arrays[2]
+        for columns, coefficient in self.power:  # a single variable has one direction only
+            both_signs = np.where(self.lowest < 0, -1.0, 1.0) if len(self.power) == 1 else np.abs(coefficient)
+            cost[columns] += price * both_signs
 
 
 def add_storage(
