@@ -23,6 +23,7 @@ from flexmeasures.data.stores.arrays import (
     read_array,
     register_dumpers,
 )
+from flexmeasures.data.stores.communities import mark_stale
 from flexmeasures.domain.beliefs import MEDIAN, Beliefs, InsertPolicy, check_distributions
 from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.time import Instants
@@ -145,6 +146,7 @@ def insert_beliefs(
         return 0
     connection = _psycopg(session)
     _lock_parents(connection, rows)
+    _mark_stale(session, rows)
     if policy is InsertPolicy.REPLACE:
         return _replace(connection, rows)
     if policy is InsertPolicy.SKIP_EQUAL:
@@ -173,11 +175,18 @@ def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
         return Added(0)
     connection = _psycopg(session)
     _lock_parents(connection, rows)
+    _mark_stale(session, rows)
     new = _add(connection, rows)
     if new == total:
         return Added(total)
     contradicting, first = _find_contradictions(connection, rows)
     return Added(new, total - new - contradicting, contradicting, first)
+
+
+def _mark_stale(session: Session, rows: _Rows) -> None:
+    """Tell energy communities, which settle by what was measured, that there is something new."""
+    measured = rows.beliefs.horizons <= np.timedelta64(0, "us")
+    mark_stale(session, np.unique(rows.sensor_ids[measured]), rows.beliefs.event_starts[measured])
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,20 @@
 from flexmeasures.data.tables.accounts import Account, AccountRole
 from flexmeasures.data.tables.assets import Asset, AssetType, DeviceState
 from flexmeasures.data.tables.beliefs import belief
+from flexmeasures.data.tables.communities import (
+    Community,
+    CommunityDay,
+    CommunityInvoice,
+    CommunityMember,
+    CommunityService,
+    DistributionTable,
+    EmissionFactorRow,
+    Generator,
+    Inscription,
+    SupplyPoint,
+    community_meter,
+    community_stale,
+)
 from flexmeasures.data.tables.flexibility import FlexibilityOrder
 from flexmeasures.data.tables.forecasts import forecast_order
 from flexmeasures.data.tables.markets import Market, MarketType
@@ -22,10 +36,19 @@ __all__ = [
     "Asset",
     "AssetType",
     "AuditLog",
+    "Community",
+    "CommunityDay",
+    "CommunityInvoice",
+    "CommunityMember",
+    "CommunityService",
     "DataSource",
     "DeviceState",
+    "DistributionTable",
+    "EmissionFactorRow",
     "EndedSession",
     "FlexibilityOrder",
+    "Generator",
+    "Inscription",
     "LatestTaskRun",
     "Market",
     "MarketType",
@@ -35,9 +58,12 @@ __all__ = [
     "ScheduleRecord",
     "Sensor",
     "SensorReference",
+    "SupplyPoint",
     "User",
     "WeatherSensor",
     "WeatherSensorType",
     "belief",
+    "community_meter",
+    "community_stale",
     "forecast_order",
 ]

@@ -149,6 +149,8 @@ class Coefficients:
     def keys(self, supply_points: Sequence[str], hours: np.ndarray[Any, Any] | None = None) -> Energies:
         """Give the keys of some supply points; those that the table does not name get nothing.
 
+        All keys of a table add up to a million: what rounding to six decimals lacks goes to the largest.
+
         Args:
             supply_points: In this order, shape ``(n,)``.
             hours: Numbers of hours of the year from 0, shape ``(n_intervals,)``; for hourly coefficients.
@@ -157,7 +159,9 @@ class Coefficients:
             Shape ``(n,)``, or ``(n_intervals, n)`` for hourly coefficients.
         """
         column = {point: number for number, point in enumerate(self.supply_points)}
-        padded = np.concatenate([self.parts, np.zeros((*self.parts.shape[:-1], 1), dtype=np.int64)], axis=-1)
+        rows = np.atleast_2d(self.parts).copy()
+        rows[np.arange(len(rows)), rows.argmax(axis=1)] += WHOLE - rows.sum(axis=1)
+        padded = np.pad(rows.reshape(self.parts.shape), [(0, 0)] * (self.parts.ndim - 1) + [(0, 1)])
         chosen: Energies = padded[..., [column.get(point, -1) for point in supply_points]]
         return chosen[hours] if self.is_hourly and hours is not None else chosen
 

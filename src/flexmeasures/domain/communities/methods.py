@@ -8,6 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from flexmeasures.domain.communities.allocation import (
+    WHOLE,
     Energies,
     GivenKeys,
     MatrixKeys,
@@ -93,7 +94,8 @@ def rounds_of(rule: SharingRule, n_members: int, keys: Energies | None = None) -
         raise InvalidInput(f"Sharing by the method {method} needs coefficients. Add a distribution table.")
     if method is Method.MATRIX:
         return (Round(MatrixKeys(keys)),)
-    first = Round(GivenKeys(keys))
+    # Of the whole, so that the share of somebody who has left is not given to the others.
+    first = Round(GivenKeys(keys, WHOLE))
     if method is Method.FIXED_ROUNDS:
         again = Round(
             GivenKeys(keys), renormalise=True, passes=None if rule.rounds is None else rule.rounds - 1

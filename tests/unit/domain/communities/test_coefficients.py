@@ -180,6 +180,13 @@ def test_keys_of_supply_points_follow_the_order_asked_for():
     assert hourly.keys((B, A), np.array([1, 0])).tolist() == [[900_000, 100_000], [500_000, 500_000]]
 
 
+def test_keys_add_up_even_if_the_table_lacks_a_millionth():
+    """Thirds of six decimals lack a millionth, which the first of the largest gets; who left keeps its share unused."""
+    thirds = Coefficients((A, B, C), np.full(3, 333_333))
+    assert thirds.keys((A, B, C)).tolist() == [333_334, 333_333, 333_333]
+    assert thirds.keys((A, B)).tolist() == [333_334, 333_333]
+
+
 def test_coefficients_from_participations():
     """2, 1 and 1 of 4 kW are halves and quarters; a missing kW is spread in proportion or in equal parts."""
     whole = coefficients_from_participation((A, B, C), (2, 1, 1), 4)

@@ -1,0 +1,211 @@
+"""Settling the days of a service: from readings to rows, and anew only where something has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.stores import communities as store
+from flexmeasures.data.tables import CommunityService
+from flexmeasures.domain.communities.allocation import Energies
+from flexmeasures.domain.communities.settlement import DailyEnergy, settle
+from flexmeasures.domain.time import find_zone, to_datetime64
+from flexmeasures.services.communities.blocks import Block, first_day_with_data, make_blocks, rounds_of_block
+from flexmeasures.services.communities.readings import Grid, read_readings
+
+__all__ = ["PointDay", "SettledDay", "settle_days", "settle_points"]
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class SettledDay:
+    """What was settled for a local day, in micro-kWh; see `domain.communities.settlement.DailyEnergy`.
+
+    Attributes:
+        expected: Readings that all meters should have given.
+    """
+
+    day: date
+    produced: int
+    shared: int
+    consumed: int
+    counted: int
+    intervals: int
+    readings: int
+    expected: int
+    avoided: float | None
+    avoided_shared: float | None
+    differences: int
+
+
+@dataclass(frozen=True)
+class PointDay:
+    """What was settled for a supply point and local day, in micro-kWh.
+
+    Attributes:
+        computed: What we would have said was used, where the grid operator's value counts.
+        present: Readings that were there ...
+        intervals: ... of so many.
+    """
+
+    day: date
+    consumed: int
+    offered: int
+    used: int
+    computed: int
+    present: int
+    intervals: int
+
+
+def settle_days(
+    session: Session, service: CommunityService, first: date, last: date, now: datetime
+) -> list[SettledDay]:
+    """Get the settled days of a service, after settling those that are missing or whose readings have changed.
+
+    A day that is not over is settled as far as it has gone, and not kept.
+
+    Args:
+        session: Within its transaction; the caller commits, so that what was settled is kept.
+        service: The service.
+        first: First local day; earlier ones than the first with data are left out.
+        last: Last local day; later ones than today are left out.
+        now: The present.
+    """
+    span = _bring_up_to_date(session, service, first, last, now)
+    if span is None:
+        return []
+    days = [SettledDay(**row._mapping) for row in store.settled_days(session, service.id, span[0], span[1])]
+    return days + [
+        SettledDay(**{name: row[name] for name in SettledDay.__dataclass_fields__})
+        for row in _settle_today(session, service, span[0], last, now)
+    ]
+
+
+def settle_points(
+    session: Session,
+    service: CommunityService,
+    point_ids: Sequence[int],
+    span: tuple[date, date],
+    now: datetime,
+) -> list[PointDay]:
+    """Get the settled days of some supply points of a service, added up; see `settle_days`."""
+    settled = _bring_up_to_date(session, service, *span, now)
+    if settled is None:
+        return []
+    rows = [row._mapping for row in store.settled_points(session, service.id, *settled)]
+    rows += _settle_today(session, service, settled[0], span[1], now)
+    days = []
+    for row in rows:
+        ids = np.frombuffer(row["points"], dtype="<i4")
+        energies = np.frombuffer(row["by_point"], dtype="<i8").reshape(5, len(ids))
+        mine = np.isin(ids, point_ids)
+        if mine.any():
+            consumed, offered, used, computed, present = energies[:, mine].sum(axis=1).tolist()
+            intervals = row["intervals"] * int(mine.sum())
+            days.append(PointDay(row["day"], consumed, offered, used, computed, present, intervals))
+    return days
+
+
+def _bring_up_to_date(
+    session: Session, service: CommunityService, first: date, last: date, now: datetime
+) -> tuple[date, date] | None:
+    """Settle what is missing or has changed.
+
+    Returns:
+        The first and last day that are settled and over; None if there are no data at all.
+    """
+    start = first_day_with_data(session, service)
+    if start is None:
+        return None
+    today = now.astimezone(find_zone(service.community.timezone)).date()
+    begin, final = max(first, start), min(last, today - _DAY)
+    if store.is_stale(session, service.id) or _missing(session, service, begin, final):
+        store.lock_service(session, service.id)
+        _forget_stale(session, service)
+        for block in make_blocks(session, service, _missing(session, service, begin, final)):
+            store.replace_days(session, service.id, list(_settle_block(session, service, block)))
+    return begin, final
+
+
+def _missing(session: Session, service: CommunityService, first: date, last: date) -> list[date]:
+    known = store.known_days(session, service.id, first, last)
+    count = (last - first).days + 1
+    return [day for n in range(count) if (day := first + n * _DAY) not in known]
+
+
+def _forget_stale(session: Session, service: CommunityService) -> None:
+    """Forget the days whose readings have changed."""
+    zone = find_zone(service.community.timezone)
+    for since, until in store.stale_periods(session, service.id):
+        store.forget_days(session, service.id, since.astimezone(zone).date(), until.astimezone(zone).date())
+
+
+def _settle_today(
+    session: Session, service: CommunityService, first: date, last: date, now: datetime
+) -> list[dict[str, Any]]:
+    """Settle the part of today that is over, if it was asked for."""
+    today = now.astimezone(find_zone(service.community.timezone)).date()
+    if not first <= today <= last:
+        return []
+    rows: list[dict[str, Any]] = []
+    for block in make_blocks(session, service, [today]):
+        over = int(np.searchsorted(block.grid.starts + block.grid.step64, to_datetime64(now), side="right"))
+        if over:
+            cut = Block(
+                block.days,
+                Grid(block.grid.starts[:over], block.grid.step),
+                block.day_starts,
+                block.inscriptions,
+                block.plants,
+                block.table,
+            )
+            rows += _settle_block(session, service, cut)
+    return rows
+
+
+def _settle_block(session: Session, service: CommunityService, block: Block) -> Iterator[dict[str, Any]]:
+    """Settle a block, and write a row for each of its days."""
+    readings = read_readings(session, service, block.inscriptions, block.plants, block.grid)
+    daily = settle(readings, rounds_of_block(service, block), block.day_starts, service.tolerance_kwh)
+    points = np.array([one.supply_point_id for one in block.inscriptions], dtype="<i4").tobytes()
+    meters = len(block.inscriptions) + len(block.plants)
+    for number, day in enumerate(block.days):
+        yield {
+            **asdict(_day(daily, number, day, meters)),
+            "points": points,
+            "by_point": _by_point(daily, number),
+        }
+
+
+def _day(daily: DailyEnergy, number: int, day: date, meters: int) -> SettledDay:
+    avoided, avoided_shared = float(daily.avoided[number]), float(daily.avoided_shared[number])
+    return SettledDay(
+        day,
+        produced=int(daily.produced[number]),
+        shared=int(daily.shared[number]),
+        consumed=int(daily.consumed[number].sum()),
+        counted=int(daily.counted[number]),
+        intervals=int(daily.intervals[number]),
+        readings=int(daily.readings[number]),
+        expected=int(daily.intervals[number]) * meters,
+        avoided=None if np.isnan(avoided) else avoided,
+        avoided_shared=None if np.isnan(avoided_shared) else avoided_shared,
+        differences=int(daily.differences[number]),
+    )
+
+
+def _by_point(daily: DailyEnergy, number: int) -> bytes:
+    rows: list[Energies] = [
+        daily.consumed[number],
+        daily.offered[number],
+        daily.used[number],
+        daily.computed[number],
+        daily.present[number],
+    ]
+    return np.array(rows, dtype="<i8").tobytes()
