@@ -328,6 +328,12 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         'How often a user (or address without one) may ask the API, like "100 per second"; empty: no limit.',
     ),
+    Setting(
+        "FLEXMEASURES_OIDC_ISSUER", str, "", "OpenID Connect issuer whose JWTs are accepted; empty: none."
+    ),
+    Setting("FLEXMEASURES_OIDC_AUDIENCE", str, "flexmeasures", "The audience that its tokens must be for."),
+    Setting("FLEXMEASURES_OIDC_JWKS_URL", str, "", "Where its keys are; empty: as its discovery says."),
+    Setting("FLEXMEASURES_OIDC_USER_CLAIM", str, "preferred_username", "The claim that names the user."),
     Setting("SECURITY_TRACKABLE", bool, False, "Whether Flask-Security keeps its own login statistics."),
     Setting("SECURITY_REGISTERABLE", bool, False, "Whether anybody may register."),
     Setting("SECURITY_RECOVERABLE", bool, True, "Whether users may reset a forgotten password."),

@@ -11,7 +11,8 @@ from flask_security import Security, SQLAlchemyUserDatastore, hash_password, ver
 from flask_security.core import UserMixin
 from flask_security.core import _request_loader as load_by_token
 
-from flexmeasures.auth import sessions
+from flexmeasures.auth import oidc, sessions
+from flexmeasures.auth.bearer import load_by_bearer
 from flexmeasures.connectors.mail import SmtpMailUtil
 from flexmeasures.data.database import db
 from flexmeasures.data.faults import STORE_ERRORS
@@ -74,6 +75,7 @@ def init_app(app: Flask) -> None:
     Security(app, app.extensions["user_datastore"], mail_util_cls=SmtpMailUtil)
     app.login_manager.request_loader(_load_by_token)  # type: ignore[attr-defined]
     sessions.register(app)
+    oidc.register(app)
     user_logged_in.connect(_note_login, app)
 
 
@@ -95,7 +97,7 @@ def _load_by_token(request: Request) -> User | None:
     failure = g.pop("failed_identification", None)
     if failure is not None:
         raise failure
-    return user
+    return user or load_by_bearer(request)
 
 
 class _WithoutBody(Request):

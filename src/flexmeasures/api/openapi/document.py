@@ -61,7 +61,7 @@ def build_document(app: Flask) -> dict[str, Any]:
         "tags": [{"name": tag} for tag in tags],
         "paths": paths,
         "components": {"schemas": COMPONENTS, "securitySchemes": _security_schemes(app.config)},
-        "security": [{"token": []}, {"tokenArgument": []}, {"session": []}],
+        "security": [{"token": []}, {"bearer": []}, {"tokenArgument": []}, {"session": []}],
     }
 
 
@@ -91,6 +91,11 @@ def _security_schemes(config: Mapping[str, Any]) -> dict[str, Schema]:
             "name": header,
             "description": "The token as it is, without a word before it.",
         },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The same token, or a JWT of the issuer.",
+        },
         "tokenArgument": {"type": "apiKey", "in": "query", "name": argument, "description": "The token."},
         "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "After logging in."},
         "monitor": {
@@ -119,7 +124,7 @@ def _write_operation(rule: Rule, method: str, operation: Operation, docstring: s
         "tags": [operation.tag or _tag(rule)],
         "summary": operation.summary or first.rstrip("."),
         "description": operation.description or re.sub(r"\s+", " ", rest).strip(),
-        "parameters": _path_parameters(rule),
+        "parameters": _path_parameters(rule, operation) + _header_parameters(operation),
     }
     # One view may take the same either way: what is sent by GET has no body.
     if method == "GET" or operation.body is None:
@@ -146,13 +151,21 @@ def _tag(rule: Rule) -> str:
     return names.get(part, "Entrance")
 
 
-def _path_parameters(rule: Rule) -> list[Schema]:
+def _header_parameters(operation: Operation) -> list[Schema]:
+    return [
+        {"name": name, "in": "header", "required": True, "schema": schema}
+        for name, schema in operation.headers.items()
+    ]
+
+
+def _path_parameters(rule: Rule, operation: Operation) -> list[Schema]:
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {
+            "schema": operation.path.get(name)
+            or {
                 "type": "integer",
                 "minimum": 0,
                 **({} if isinstance(rule._converters.get(name), IntegerConverter) else {"examples": [1]}),

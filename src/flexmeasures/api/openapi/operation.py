@@ -43,6 +43,8 @@ class Operation:
         description: More about it.
         query: What stands in the query: a form, or a schema of an object with one property for each argument.
         query_example: Arguments that work.
+        headers: Schemas of headers that are needed, by name.
+        path: Schemas of parts of the path that are not the number of something, by name.
         body: What is sent: a form, or a schema.
         examples: Bodies that work, by name.
         aliases: Other names of fields, and what the form calls them.
@@ -57,6 +59,8 @@ class Operation:
     description: str = ""
     query: type[BaseModel] | Schema | None = None
     query_example: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Schema] = field(default_factory=dict)
+    path: Mapping[str, Schema] = field(default_factory=dict)
     body: type[BaseModel] | Schema | None = None
     examples: Mapping[str, Any] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)

@@ -9,23 +9,36 @@ from datetime import date
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.stores.communities import tables_in_force
 from flexmeasures.data.tables import (
     Community,
+    CommunityInvoice,
     CommunityMember,
     CommunityService,
     Inscription,
+    SupplyPoint,
     User,
 )
+from flexmeasures.domain.communities.allocation import WHOLE
 from flexmeasures.domain.communities.life_cycle import ServiceStatus
 from flexmeasures.domain.errors import NotAllowed, NotFound
+from flexmeasures.services.communities.blocks import read_coefficients_of, takes_part
 from flexmeasures.services.users import is_admin
 
 __all__ = [
     "MemberView",
+    "ProjectMember",
     "find_community_of",
+    "find_invoice",
+    "find_landing",
     "find_member_service",
+    "find_project",
     "find_service",
+    "list_communities",
+    "list_invoices",
     "list_memberships",
+    "list_project_members",
+    "list_projects",
     "list_services",
     "own_inscriptions",
 ]
@@ -129,3 +142,118 @@ def find_member_service(session: Session, user: User, service_id: int) -> Member
     if not views:
         raise NotFound(f"You take no part in a service {service_id}.")
     return views[0]
+
+
+def list_communities(session: Session, user: User) -> list[Community]:
+    """List the communities that a user belongs or belonged to, by id."""
+    query = (
+        select(Community)
+        .where(
+            Community.id.in_(select(CommunityMember.community_id).where(CommunityMember.user_id == user.id))
+        )
+        .order_by(Community.id)
+    )
+    return list(session.scalars(query))
+
+
+def list_invoices(session: Session, user: User) -> list[CommunityInvoice]:
+    """List the invoices of a user, the newest first."""
+    query = (
+        select(CommunityInvoice)
+        .join(CommunityMember, CommunityInvoice.member_id == CommunityMember.id)
+        .where(CommunityMember.user_id == user.id)
+        .order_by(CommunityInvoice.issued_on.desc(), CommunityInvoice.id.desc())
+    )
+    return list(session.scalars(query))
+
+
+def find_invoice(session: Session, user: User, invoice_id: int) -> CommunityInvoice:
+    """Get an invoice of a user.
+
+    Raises:
+        NotFound: If there is none, or it is somebody else's.
+    """
+    for invoice in list_invoices(session, user):
+        if invoice.id == invoice_id:
+            return invoice
+    raise NotFound(f"You have no invoice {invoice_id}.")
+
+
+@dataclass(frozen=True)
+class ProjectMember:
+    """A supply point of a project, as its monitoring company sees it."""
+
+    point: SupplyPoint
+    member: CommunityMember
+    coefficient: float | None
+
+
+def list_projects(session: Session, user: User, today: date) -> list[CommunityService]:
+    """List the projects of the communities for which a user works as a provider.
+
+    Raises:
+        NotAllowed: If the user is nobody's provider.
+    """
+    query = (
+        select(CommunityService)
+        .where(CommunityService.cau.is_not(None), CommunityService.status != ServiceStatus.DRAFT)
+        .order_by(CommunityService.cau)
+    )
+    if not is_admin(user):
+        providing = select(CommunityMember.community_id).where(
+            CommunityMember.user_id == user.id,
+            CommunityMember.role == "provider",
+            CommunityMember.joined_on <= today,
+            or_(CommunityMember.left_on.is_(None), CommunityMember.left_on >= today),
+        )
+        if session.scalar(providing.limit(1)) is None:
+            raise NotAllowed("Only providers of a community may see its projects.")
+        query = query.where(CommunityService.community_id.in_(providing))
+    return list(session.scalars(query))
+
+
+def find_project(session: Session, user: User, code: str, today: date) -> CommunityService:
+    """Get a project by the CAU of its self-consumption group.
+
+    Raises:
+        NotAllowed: If the user is nobody's provider.
+        NotFound: If there is none, or it is in a community for which the user does not work.
+    """
+    for service in list_projects(session, user, today):
+        if service.cau == code:
+            return service
+    raise NotFound(f"There is no project {code[:40]!r} among yours.")
+
+
+def list_project_members(session: Session, service: CommunityService, today: date) -> list[ProjectMember]:
+    """List who takes part in a project today, with coefficients: the mean of hourly ones."""
+    query = (
+        select(Inscription, SupplyPoint, CommunityMember)
+        .join(SupplyPoint, Inscription.supply_point_id == SupplyPoint.id)
+        .join(CommunityMember, Inscription.member_id == CommunityMember.id)
+        .where(Inscription.service_id == service.id)
+        .order_by(SupplyPoint.cups)
+    )
+    rows = [row for row in session.execute(query) if takes_part(row[0], today)]
+    tables = [t for t in tables_in_force(session, service.id) if t.starts_on and t.starts_on <= today]
+    shares: list[float | None] = [None] * len(rows)
+    if tables:
+        keys = read_coefficients_of(tables[-1]).keys([point.cups for _, point, _ in rows])
+        shares = [round(float(k) / WHOLE, 6) for k in (keys.mean(axis=0) if keys.ndim == 2 else keys)]
+    return [
+        ProjectMember(point, member, share) for (_, point, member), share in zip(rows, shares, strict=True)
+    ]
+
+
+def find_landing(session: Session, community_id: str) -> Community:
+    """Get a community that shows itself to the public.
+
+    Raises:
+        NotFound: If there is none, or it does not.
+    """
+    is_id = community_id.isascii() and community_id.isdigit() and len(community_id) <= 10
+    number = int(community_id) if is_id else 0
+    community = session.get(Community, number) if 0 < number <= MAX_ID else None
+    if community is None or not community.in_open_data:
+        raise NotFound(f"There is no community {community_id[:40]!r}.")
+    return community

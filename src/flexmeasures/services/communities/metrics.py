@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import CommunityService, EmissionFactorRow
+from flexmeasures.data.tables import CommunityService, EmissionFactorRow, Inscription
 from flexmeasures.domain.communities.allocation import UNITS_PER_KWH
 from flexmeasures.domain.communities.countries.profile import is_provisional
 from flexmeasures.domain.communities.metrics import (
@@ -29,6 +29,7 @@ __all__ = [
     "Series",
     "ServiceMetrics",
     "default_range",
+    "has_data",
     "member_metrics",
     "member_series",
     "service_metrics",
@@ -95,6 +96,11 @@ def default_range(
     return first or start, last or today
 
 
+def has_data(session: Session, service: CommunityService) -> bool:
+    """Tell whether a service is measured and has readings, so that it has metrics."""
+    return first_day_with_data(session, service) is not None
+
+
 def service_metrics(
     session: Session, service: CommunityService, first: date | None, last: date | None, now: datetime
 ) -> ServiceMetrics | None:
@@ -134,15 +140,17 @@ def service_metrics(
 def member_metrics(
     session: Session,
     service: CommunityService,
-    point_ids: Sequence[int],
+    inscriptions: Sequence[Inscription],
     days: tuple[date | None, date | None],
     now: datetime,
 ) -> ServiceMetrics | None:
-    """Work out a member's own metrics: production is what the service put at the disposal of the supply points."""
+    """Work out a member's own metrics: production is what the service put at the disposal of the supply points
+    of these inscriptions.
+    """
     span = default_range(session, service, *days, now)
     if span is None:
         return None
-    settled = settle_points(session, service, point_ids, span, now)
+    settled = settle_points(session, service, inscriptions, span, now)
     offered = sum(day.offered for day in settled)
     used = sum(day.used for day in settled)
     totals = Totals(offered, sum(day.consumed for day in settled), used)
@@ -184,7 +192,7 @@ def service_series(
 def member_series(
     session: Session,
     service: CommunityService,
-    point_ids: Sequence[int],
+    inscriptions: Sequence[Inscription],
     series: Series,
     days: tuple[date | None, date | None],
     now: datetime,
@@ -193,7 +201,7 @@ def member_series(
     span = default_range(session, service, *days, now)
     if span is None:
         return []
-    settled: list[PointDay] = settle_points(session, service, point_ids, span, now)
+    settled: list[PointDay] = settle_points(session, service, inscriptions, span, now)
     return [
         DailyValue(day.day, _of_series(Totals(day.offered, day.consumed, day.used), series))
         for day in settled

@@ -11,11 +11,17 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import communities as store
-from flexmeasures.data.tables import CommunityService
+from flexmeasures.data.tables import CommunityService, Inscription
 from flexmeasures.domain.communities.allocation import Energies
 from flexmeasures.domain.communities.settlement import DailyEnergy, settle
 from flexmeasures.domain.time import find_zone, to_datetime64
-from flexmeasures.services.communities.blocks import Block, first_day_with_data, make_blocks, rounds_of_block
+from flexmeasures.services.communities.blocks import (
+    Block,
+    first_day_with_data,
+    make_blocks,
+    rounds_of_block,
+    takes_part,
+)
 from flexmeasures.services.communities.readings import Grid, read_readings
 
 __all__ = ["PointDay", "SettledDay", "settle_days", "settle_points"]
@@ -90,11 +96,14 @@ def settle_days(
 def settle_points(
     session: Session,
     service: CommunityService,
-    point_ids: Sequence[int],
+    inscriptions: Sequence[Inscription],
     span: tuple[date, date],
     now: datetime,
 ) -> list[PointDay]:
-    """Get the settled days of some supply points of a service, added up; see `settle_days`."""
+    """Get what was settled of some inscriptions of a service, added up by day; see `settle_days`.
+
+    A supply point counts on the days of its inscription only: before and after that it may be somebody else's.
+    """
     settled = _bring_up_to_date(session, service, *span, now)
     if settled is None:
         return []
@@ -102,10 +111,11 @@ def settle_points(
     rows += _settle_today(session, service, settled[0], span[1], now)
     days = []
     for row in rows:
+        own = [one.supply_point_id for one in inscriptions if takes_part(one, row["day"])]
         ids = np.frombuffer(row["points"], dtype="<i4")
-        energies = np.frombuffer(row["by_point"], dtype="<i8").reshape(5, len(ids))
-        mine = np.isin(ids, point_ids)
+        mine = np.isin(ids, own)
         if mine.any():
+            energies = np.frombuffer(row["by_point"], dtype="<i8").reshape(5, len(ids))
             consumed, offered, used, computed, present = energies[:, mine].sum(axis=1).tolist()
             intervals = row["intervals"] * int(mine.sum())
             days.append(PointDay(row["day"], consumed, offered, used, computed, present, intervals))
