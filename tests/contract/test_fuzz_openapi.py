@@ -35,6 +35,9 @@ EXAMPLES = {
     "/api/v2_0/": 6,
     "/api/dev/": 6,
     "/api/ops/": 6,
+    "/api/communities/": 4,
+    "/api/energy-": 3,
+    "/api/opendata/": 6,
 }
 """How much is sent to each operation: versions that differ little get less."""
 

@@ -131,6 +131,8 @@ def test_who_may_ask_is_said(app, operations, document):
         ("GET", "/api/openapi.json"),
         ("GET", "/api/ops/ping"),
         ("GET", "/api/ops/ready"),
+        ("GET", "/api/opendata/landing/{community_id}"),
+        ("GET", "/api/opendata/network"),
         ("POST", "/api/requestAuthToken"),
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Flask
 
 from flexmeasures.api.communities import community_views, member_views, public_views
-from flexmeasures.api.communities.door import register_errors
 
 __all__ = ["register"]
 
@@ -13,5 +12,4 @@ __all__ = ["register"]
 def register(app: Flask) -> None:
     """Add the endpoints of this folder."""
     for module in (community_views, member_views, public_views):
-        register_errors(module.blueprint)
         app.register_blueprint(module.blueprint)

@@ -13,6 +13,7 @@ from flexmeasures.api.communities.door import (
     present,
     read_days,
     read_id,
+    register_errors,
 )
 from flexmeasures.api.communities.forms import COMMUNITY_HEADER, DAYS, DAYS_AND_PAGE
 from flexmeasures.api.communities.paging import one, page_of, read_page
@@ -36,6 +37,7 @@ from flexmeasures.services.communities.overview import view_community, view_serv
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("flexmeasures_api_communities", __name__, url_prefix="/api/communities/community")
+register_errors(blueprint)
 
 _TAG = {"tag": "Energy communities", "headers": COMMUNITY_HEADER}
 _SOCIAL = ("email", "web", "twitter", "instagram", "telegram", "facebook")

@@ -8,7 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, url_for
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.communities.door import in_transaction, present, read_days, read_id, sender
+from flexmeasures.api.communities.door import (
+    in_transaction,
+    present,
+    read_days,
+    read_id,
+    register_errors,
+    sender,
+)
 from flexmeasures.api.communities.forms import DAYS, DAYS_AND_PAGE, PAGE
 from flexmeasures.api.communities.paging import one, page_of, read_page
 from flexmeasures.api.communities.shapes import (
@@ -38,6 +45,7 @@ from flexmeasures.services.communities.overview import own_share, view_services
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("flexmeasures_api_community_member", __name__, url_prefix="/api/energy-communities/me")
+register_errors(blueprint)
 
 _TAG = {"tag": "Members of energy communities"}
 _ME = an_object(email=STRING, name=STRING, lang=STRING, member_number=nullable(STRING))

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.communities.door import in_transaction, present, sender
+from flexmeasures.api.communities.door import in_transaction, present, register_errors, sender
 from flexmeasures.api.communities.forms import PAGE
 from flexmeasures.api.communities.paging import one, page_of, read_page
 from flexmeasures.api.communities.shapes import ADDRESS, ADDRESS_FIELDS, ERRORS, listed, single
@@ -24,6 +24,7 @@ from flexmeasures.services.communities.overview import view_community, view_netw
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("flexmeasures_api_community_projects", __name__, url_prefix="/api")
+register_errors(blueprint)
 
 _PROVIDER = {"tag": "Monitoring of energy communities"}
 _OPEN = {"tag": "Open data of energy communities", "public": True}

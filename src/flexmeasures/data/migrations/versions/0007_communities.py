@@ -34,7 +34,7 @@ def upgrade() -> None:
     _add_services()
     _add_readings_and_tables()
     _add_inscriptions()
-    _more()
+    _add_tables_and_inscriptions()
 
 
 def _add_communities() -> None:
@@ -315,7 +315,7 @@ def _add_inscriptions() -> None:
     )
 
 
-def _more() -> None:
+def _add_tables_and_inscriptions() -> None:
     op.create_table(
         "inscription",
         sa.Column("id", sa.Integer(), nullable=False),
