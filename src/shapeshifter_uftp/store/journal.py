@@ -389,7 +389,7 @@ class Journal:
         return [(row["partner_domain"], UsefRole(row["partner_role"]), row["due"]) for row in rows]
 
     def waiting(
-        self, direction: Direction, partner: tuple[str, UsefRole], now: float, limit: int = 20
+        self, direction: Direction, partner: tuple[str, UsefRole], now: float = float("inf"), limit: int = 20
     ) -> list[Entry]:
         """List the first messages that are due for a partner, in order."""
         return self._select(

@@ -3,6 +3,7 @@
 import json
 import time
 
+import httpx
 import pytest
 from click.testing import CliRunner
 from tests.contract.shapeshifter_uftp.test_uftp_trading_flow import until
@@ -11,8 +12,11 @@ from shapeshifter_uftp import uftp
 from shapeshifter_uftp.backoff import HandlingPolicy
 from shapeshifter_uftp.cli import main
 from shapeshifter_uftp.exceptions import JournalInUse
+from shapeshifter_uftp.exchange import complete
+from shapeshifter_uftp.sealing import envelope_to_xml, seal_xml
 from shapeshifter_uftp.service import ShapeshifterAgrService
 from shapeshifter_uftp.store import Direction, State
+from shapeshifter_uftp.writing import message_to_xml
 
 BRIEFLY = HandlingPolicy(first_pause=0.02, longest_pause=0.05, jitter=0.0, give_up_after=0.3)
 
@@ -200,3 +204,34 @@ def test_a_journal_that_is_away_is_503_and_comes_back(market, dso, flex_request)
     started = time.monotonic()
     assert dso.wait_for(uftp.FlexRequestResponse)
     assert time.monotonic() - started < 9
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            (b'MinPower="-3000"', b'MinPower="-1' + b"0" * 4000 + b'"'),
+            "Power value rejection: MinPower exceeds 10^15",
+        ),
+        ((b'Start="33"', b'Start="1' + b"0" * 4000 + b'"'), "ISPs out of bounds"),
+        # ISPs 33 to 36 end at 9:00, and 24:00 is the midnight after.
+        ((b"T00:00:00Z", b"T24:00:00Z"), "ExpirationDateTime out of bounds: "),
+    ],
+    ids=["power", "start", "end of day"],
+)
+def test_a_value_at_the_edge_is_answered_at_once(change, reason, market, dso, flex_request):
+    """What a partner has signed is answered in words after one attempt, however large its numbers are."""
+    agr = market.start(Troubled, "agr.example.com")
+    message = complete(flex_request(), "dso.example.com", "agr.example.com")
+    dso.journal.add_sent(dso.desk.outgoing(message))
+    xml = message_to_xml(message).replace(*change)
+    assert change[1] in xml
+    key = market.key("dso.example.com").private_key
+    body = envelope_to_xml(
+        uftp.SignedMessage(sender_domain="dso.example.com", sender_role="DSO", body=seal_xml(xml, key))
+    )
+    url = f"http://127.0.0.1:{agr.port}{agr.path}"
+    assert httpx.post(url, content=body, headers={"Content-Type": "text/xml"}).status_code == 200
+    response = dso.wait_for(uftp.FlexRequestResponse)[0]
+    assert str(response.rejection_reason).startswith(reason)
+    assert stored(agr, message).attempts == 0

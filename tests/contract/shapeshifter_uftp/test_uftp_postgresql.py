@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from shapeshifter_uftp import uftp
+from shapeshifter_uftp.exceptions import JournalInUse
 from shapeshifter_uftp.exchange import Identity, complete, seal_for_post
 from shapeshifter_uftp.outbox import outgoing_entry
 from shapeshifter_uftp.sealing import envelope_to_xml, seal_xml
@@ -305,3 +306,46 @@ def test_what_was_answered_200_survives_kill_9(market, database_url, flex_reques
     revived = market.start(market.Agr, "agr.example.com", journal=database_url)
     heard = revived.wait_for(uftp.FlexRequest, 10)
     assert [message.revision for message in heard] == list(range(10))
+
+
+def test_a_journal_in_postgresql_is_claimed_once(database_url, journal):
+    """A second service is told that the journal is in use; another owner in the same database is not concerned."""
+    journal.claim()
+    second = Journal(open_database(database_url), journal.owner)
+    other = Journal(open_database(database_url), "agr.example.com AGR")
+    with pytest.raises(JournalInUse, match=r"dso\.example\.com DSO in postgresql") as raised:
+        second.claim()
+    password = make_url(database_url).password
+    assert not password or password not in str(raised.value)
+    other.claim()
+    journal.release()
+    second.claim()
+    for each in (second, other):
+        each.close()
+
+
+def test_a_claim_outlasts_the_loss_of_its_connection(database_url, journal):
+    """When the server has forgotten a claim, as after a restart, it is taken again, unless another one was quicker."""
+    engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    second = Journal(open_database(database_url), journal.owner)
+
+    def forget():
+        with engine.connect() as connection:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            )
+
+    journal.claim()
+    forget()
+    time.sleep(1.1)  # the server is asked once a second
+    assert journal.is_claimed()
+    with pytest.raises(JournalInUse):
+        second.claim()
+    forget()
+    second.claim()
+    time.sleep(1.1)
+    assert not journal.is_claimed()
+    second.close()
+    time.sleep(1.1)
+    assert journal.is_claimed()
+    engine.dispose()
