@@ -14,6 +14,7 @@ from nacl import bindings
 
 from benchmarks import benchmark, median
 from shapeshifter_uftp import uftp
+from shapeshifter_uftp.exceptions import SchemaException
 from shapeshifter_uftp.sealing import (
     envelope_from_xml,
     envelope_to_xml,
@@ -116,6 +117,28 @@ def compare_with_peer(report, ours):
     peer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout)
     for name, seconds in ours.items():
         report.ratio(f"{name}: ours / peer ({peer[name] * 1e3:.1f} ms)", seconds, peer[name])
+
+
+@benchmark("uftp: refusing what strangers send")
+def strangers(report):
+    """Measure what an envelope of four megabytes costs whose sender has signed nothing."""
+    filled = 3_850_000
+    attributes = b"<SignedMessage " + b" ".join(b'a%d=""' % n for n in range(filled // 11)) + b"/>"
+    domain = (
+        b'<SignedMessage SenderDomain="'
+        + b"a-" * (filled // 2)
+        + b'a.example.com" SenderRole="AGR" Body="eA=="/>'
+    )
+
+    def refuse(xml):
+        try:
+            envelope_from_xml(xml)
+        except SchemaException:
+            return
+        raise AssertionError("A bomb was read")
+
+    report("refuse 3.85 MB of attributes", median(lambda: refuse(attributes), 20), target=0.05)
+    report("refuse a domain of 3.85 MB", median(lambda: refuse(domain), 20), target=0.05)
 
 
 @benchmark("uftp: import and memory")

@@ -317,6 +317,7 @@ class ShapeshifterService:
             server, self._server = self._server, None
             self._port = server.port
             server.stop()
+        self.asgi.close()
         self.reply_watch.stop()
         self.desk.stop()
         self.outbox.stop()

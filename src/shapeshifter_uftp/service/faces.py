@@ -81,6 +81,12 @@ class AsgiFace:
         self._threads: ThreadPoolExecutor | None = None
         self._large_bodies = 0
 
+    def close(self) -> None:
+        """Let the threads go, when they have done what is in hand."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
     async def __call__(
         self,
         scope: MutableMapping[str, Any],

@@ -165,20 +165,23 @@ class HttpServer:
         """Open the port and start listening in the background.
 
         Raises:
-            OSError: The port cannot be opened.
+            OSError: The port cannot be opened, or the server cannot start.
         """
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listening = socket.create_server(self._address, family=family, backlog=1024)
         self.port = listening.getsockname()[1]
         self._thread = threading.Thread(target=self._run, args=(listening,), name="uftp-server", daemon=True)
         self._thread.start()
-        self._server.listening.wait(30)
+        self._server.listening.wait()
+        if not self._server.started:
+            raise OSError(f"The server on port {self.port} cannot start: see the log")
 
     def _run(self, listening: socket.socket) -> None:
         try:
             self._server.run(sockets=[listening])
         finally:
             self._ended.set()
+            self._server.listening.set()  # whoever waits for that sees that it has not started
 
     def wait(self) -> None:
         """Wait until the server has ended."""
