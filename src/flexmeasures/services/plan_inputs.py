@@ -341,8 +341,7 @@ class _Known:
         if model.export_market_id is not None:
             paid, noted = self._prices(model.export_market_id, wish, least)
             slots = min(price.size, paid.price.size)
-            price, sold = price[:slots], paid.price[:slots]
-            assumed = assumed[:slots] | paid.assumed[:slots]
+            price, sold, assumed = price[:slots], paid.price[:slots], (assumed[:slots] | paid.assumed[:slots])
             notes += [note for note in noted if note not in notes]
         tariff = Tariff(price, sold, co2_price=model.co2_price, assumed=assumed)
         if model.co2_sensor_id is None:
@@ -375,8 +374,8 @@ class _Known:
         notes = []
         if known < wish.slots:
             last = wish.word(self._known_until(market_id, wish, known))
-            end = f"so the schedule ends {'there' if slots == known else 'at ' + wish.word(wish.slot_start(slots))}"
-            notes.append(f"Prices are known until {last}, {end}.")
+            end = "there" if slots == known else f"at {wish.word(wish.slot_start(slots))}"
+            notes.append(f"Prices are known until {last}, so the schedule ends {end}.")
         notes += [
             f"Prices from {wish.word(wish.slot_start(first))} to {wish.word(wish.slot_start(until))} are not known: "
             f"the {'last known one before' if first else 'first known one'} was assumed."
