@@ -134,7 +134,7 @@ def sites(report: Report) -> None:
 def homes(report: Report) -> None:
     """Plan a home whose export earns less than its import costs, one where it earns more, and both for long windows."""
     site = home_with_feed_in()
-    bought = np.asarray(site.tariff.import_price)
+    bought = np.maximum(site.tariff.import_price, 1.0)
     dynamic = Site(site.devices, Tariff(bought, bought - 30), site.connection)
     report(
         "home, dynamic tariff, 48 h × 15 min",

@@ -20,7 +20,15 @@ from flexmeasures.domain.scheduling.site import (
 )
 from flexmeasures.domain.scheduling.wishes import soft_limits
 
-__all__ = ["Baseline", "Cost", "charge_at_once", "cost_of", "cost_of_agreements", "do_nothing"]
+__all__ = [
+    "Baseline",
+    "Cost",
+    "charge_at_once",
+    "cost_of",
+    "cost_of_agreements",
+    "do_nothing",
+    "unplanned_powers",
+]
 
 
 @dataclass(frozen=True)
@@ -117,15 +125,20 @@ def _cost_of_final_soc(use: StorageUse, soc: Mapping[str, FloatArray]) -> float:
     return use.final_soc_price * missed - use.value_of_energy_left * final
 
 
+def unplanned_powers(site: Site, hours: FloatArray, *, charging: bool) -> dict[str, FloatArray]:
+    """Device → power (n,) [MW] if nobody plans it: storage stands still, or charges at once what is wanted of it."""
+    return {one.name: _unplanned(one, hours, charging=charging) for one in site.devices}
+
+
 def do_nothing(site: Site, hours: FloatArray) -> Baseline:
     """Leave storage alone, curtail nothing, run loads at once."""
-    powers = {one.name: _unplanned(one, hours, charging=False) for one in site.devices}
+    powers = unplanned_powers(site, hours, charging=False)
     return _baseline("doing nothing", site, hours, powers)
 
 
 def charge_at_once(site: Site, hours: FloatArray) -> Baseline:
     """Charge storage at full power as soon as anything is wanted of it; the rest as when doing nothing."""
-    powers = {one.name: _unplanned(one, hours, charging=True) for one in site.devices}
+    powers = unplanned_powers(site, hours, charging=True)
     return _baseline("charging at once", site, hours, powers)
 
 

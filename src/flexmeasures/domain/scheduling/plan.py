@@ -32,9 +32,9 @@ __all__ = ["PlanOptions", "plan_futures", "plan_site", "plan_storage", "slot_hou
 
 _LONGEST_WINDOW = 3000
 """Slots up to which a window is always planned as one: a month of quarters."""
-_SHARE_AS_ONE = 0.5
+_SHARE_AS_ONE = 0.45
 """Share of the time in which a longer one is tried as one."""
-_SHARE_OF_STRETCHES = 0.7
+_SHARE_OF_STRETCHES = 0.6
 """Share of what is left then for its stretches; the rest is for putting them together."""
 
 

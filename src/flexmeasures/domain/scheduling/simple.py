@@ -9,13 +9,13 @@ from math import inf, isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from flexmeasures.domain.scheduling.costs import charge_at_once, cost_of_agreements, do_nothing
+from flexmeasures.domain.scheduling.costs import Cost, cost_of, cost_of_agreements, unplanned_powers
 from flexmeasures.domain.scheduling.devices import StorageUse
 from flexmeasures.domain.scheduling.fallback import fall_back
 from flexmeasures.domain.scheduling.given import plan_of_powers
 from flexmeasures.domain.scheduling.linear import FloatArray, Status
 from flexmeasures.domain.scheduling.missed import Missed
-from flexmeasures.domain.scheduling.reach import Dynamics
+from flexmeasures.domain.scheduling.reach import Dynamics, simulate_soc
 from flexmeasures.domain.scheduling.schedule import Outcome, SitePlan
 from flexmeasures.domain.scheduling.site import Curtailable, Site
 from flexmeasures.domain.scheduling.sitemodel import Objective
@@ -45,8 +45,11 @@ def best_of_cut_off(
         The plan that misses least, by the order in which wishes are given up, and then costs least. Its notes say
         that the search was cut off and how far from the optimum the plan can be.
     """
-    plans = [fall_back(site, hours, found)] if isinstance(found, Status) else [found]
-    plans += _simple_plans(site, hours)
+    if isinstance(found, Status):
+        plans = [fall_back(site, hours, found), *_simple_plans(site, hours, inf, objective)]
+    else:
+        most = inf if found.missed else objective_of(site, hours, found, objective)
+        plans = [found, *_simple_plans(site, hours, most, objective)]
     standings = [_standing(site, hours, plan, objective) for plan in plans]
     best = min(range(len(plans)), key=lambda number: standings[number])
     chosen = plans[best]
@@ -60,7 +63,12 @@ def best_of_cut_off(
 def objective_of(site: Site, hours: FloatArray, plan: SitePlan, objective: Objective) -> float:
     """What a plan makes as small as possible, without the tiny slope of prices [currency or kg]."""
     powers = {name: device.power_mw for name, device in plan.devices.items()}
-    cost = plan.cost
+    return _objective(site, hours, powers, plan.cost, objective)
+
+
+def _objective(
+    site: Site, hours: FloatArray, powers: Mapping[str, FloatArray], cost: Cost, objective: Objective
+) -> float:
     value = cost.total
     if objective is Objective.CO2:
         value = cost.co2_kg + cost.curtailment + cost.commitments + cost.final_soc
@@ -124,19 +132,25 @@ def _fill(
     return power, soc
 
 
-def _simple_plans(site: Site, hours: FloatArray) -> Iterator[SitePlan]:
-    """Give what simple rules make of a site; production that the connection does not take is curtailed."""
-    idle = do_nothing(site, hours).power_mw
+def _simple_plans(site: Site, hours: FloatArray, most: float, objective: Objective) -> Iterator[SitePlan]:
+    """Give what simple rules make of a site, if its objective lies below `most`.
+
+    Production that the connection does not take is curtailed.
+    """
+    idle = unplanned_powers(site, hours, charging=False)
     bought = site.tariff.prices[0]
     stores = [one for one in site.devices if isinstance(one, StorageUse)]
     by_price = {**idle, **{one.name: charge_by_price(one, hours, bought) for one in stores}}
     for name, powers in (
         ("charging in the cheapest slots", by_price),
-        ("charging at once", charge_at_once(site, hours).power_mw),
+        ("charging at once", unplanned_powers(site, hours, charging=True)),
         ("doing nothing", idle),
     ):
         kept = _curtailed(site, hours, powers)
-        yield plan_of_powers(site, hours, kept, Outcome.BEST_FOUND, f"The best that was found is {name}.")
+        soc = {one.name: simulate_soc(one, hours, kept[one.name]) for one in stores}
+        if _objective(site, hours, kept, cost_of(site, hours, kept, soc), objective) < most:
+            remark = f"The best that was found is {name}."
+            yield plan_of_powers(site, hours, kept, Outcome.BEST_FOUND, remark, soc)
 
 
 def _curtailed(site: Site, hours: FloatArray, powers: Mapping[str, FloatArray]) -> Mapping[str, FloatArray]:
