@@ -257,7 +257,7 @@ def test_assets_have_their_limits(app, furnished):
         asset = found(app, Asset, name="battery")
         assert asset.market.name == "epex_da"
         assert (asset.min_soc_in_mwh, asset.max_soc_in_mwh) == (0.5, 2)
-        assert (asset.sensor.timezone, asset.unit, asset.sensor.unit) == ("Europe/Amsterdam", "kW", "MW")
+        assert (asset.sensor.timezone, asset.unit, asset.sensor.unit) == ("Europe/Amsterdam", "kW", "kW")
         assert (asset.display_name, asset.sensor.name) == ("Battery", "battery")
 
 

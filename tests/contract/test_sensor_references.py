@@ -88,9 +88,9 @@ def test_nobody_writes_what_only_the_new_owner_may_read(client, cast, stranger, 
     assert patch(client, stranger, cast.foreign_asset, change).status_code == 422
 
 
-@pytest.mark.parametrize("unit", ["MW", "kW"])
-def test_one_s_own_sensor_is_read(app, cast, secret, unit):
-    """The owner's boiler covers the heat that the owner's meter says: 0.123 MW all day, shown in any unit."""
+@pytest.mark.parametrize(("unit", "power_mw"), [("MW", 0.123), ("kW", 0.000123)])
+def test_one_s_own_sensor_is_read(app, cast, secret, unit, power_mw):
+    """The owner's boiler covers the heat that the owner's meter says: 0.123 all day, in the unit of its sensor."""
     with app.app_context():
         db.session.get(Asset, secret).sensor.unit = unit
         asset = db.session.get(Asset, cast.assets["station"])
@@ -102,7 +102,7 @@ def test_one_s_own_sensor_is_read(app, cast, secret, unit):
         )
         assert outcome.failures == {}
         assert db.session.scalars(select(ScheduleRecord)).one().power_mw == pytest.approx(
-            [0.123] * 96, abs=1e-5
+            [power_mw] * 96, abs=1e-5
         )
 
 

@@ -87,21 +87,25 @@ def is_power_unit(unit: str) -> bool:
     return True
 
 
-def power_factor(unit: str, interval: timedelta) -> float:
-    """Find the number by which power, or the energy of intervals, is multiplied to get power [MW].
+def power_factor(unit: str, interval: timedelta, stored: str = "MW") -> float:
+    """Find the number by which power, or the energy of intervals, is multiplied to get power in another unit.
 
     Args:
         unit: One of `POWER_UNITS`.
         interval: How long each value stands for; longer than zero.
+        stored: The other unit, one of power.
+
+    Raises:
+        IncompatibleUnits: If the other unit is not one of power.
 
     A quarter of an hour with 1 kWh has a power of 4 kW:
 
-    >>> power_factor("kWh", timedelta(minutes=15)), power_factor("kW", timedelta(minutes=15))
-    (0.004, 0.001)
+    >>> power_factor("kWh", timedelta(minutes=15)), power_factor("kWh", timedelta(minutes=15), "kW")
+    (0.004, 4.0)
     """
     if unit in _POWER_OF_ENERGY:
-        return float(f"{conversion_factor(_POWER_OF_ENERGY[unit], 'MW') * (HOUR / interval):.15g}")
-    return conversion_factor(unit, "MW")
+        return float(f"{conversion_factor(_POWER_OF_ENERGY[unit], stored) * (HOUR / interval):.15g}")
+    return conversion_factor(unit, stored)
 
 
 def _parse(name: str) -> pint.Unit:

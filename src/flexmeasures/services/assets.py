@@ -18,6 +18,7 @@ from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
+from flexmeasures.domain.units import is_power_unit
 from flexmeasures.services.checks import Checks, FieldErrors
 from flexmeasures.services.flex_models import check_flex_model, check_references
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
@@ -42,6 +43,7 @@ __all__ = [
     "find_visible_asset",
     "list_assets_of",
     "resolve_connections",
+    "unit_of_power",
     "visible_assets",
 ]
 
@@ -50,7 +52,7 @@ SMALLEST_CAPACITY_IN_MW = 0.0001
 SOC_ORDER = "This value must be equal or higher than the minimum soc."
 
 POWER_UNIT = "MW"
-"""In which power of connections is stored, whatever unit they are shown with."""
+"""In which power of an asset is stored that is shown with a unit of something else."""
 
 OWNER_ROLES = ("Prosumer", "admin")
 """Who may own assets. Researchers own the assets of their simulations as admins."""
@@ -183,8 +185,13 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     )
     session.add(asset)
     session.flush()
-    add_sensor_to(session, asset, name, POWER_UNIT, new.event_resolution, new.timezone)
+    add_sensor_to(session, asset, name, unit_of_power(new.unit), new.event_resolution, new.timezone)
     return asset
+
+
+def unit_of_power(shown: str) -> str:
+    """Choose the unit in which the power of an asset is stored that is shown with a unit."""
+    return shown if is_power_unit(shown) else POWER_UNIT
 
 
 def find_visible_asset(session: Session, user: User, asset_id: int, for_change: bool = False) -> Asset:

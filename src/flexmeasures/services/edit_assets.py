@@ -21,6 +21,7 @@ from flexmeasures.services.assets import (
     check_asset_relations,
     check_display_name,
     clean_asset_name,
+    unit_of_power,
 )
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.flex_models import check_flex_model, check_references
@@ -116,6 +117,9 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
         check_display_name(session, outcome.display_name or "")
     if "owner_id" in changed:
         move_to_account(session, asset, session.get_one(User, changed["owner_id"]).account_id)
+    if "unit" in changed and time_range(session, asset.sensor.id) is None:
+        # What is stored stays in the unit in which it is stored, with whatever unit the asset is shown.
+        asset.sensor.unit = unit_of_power(changed["unit"])
     for field, value in changed.items():
         setattr(asset.sensor if field in _OF_SENSOR else asset, field, value)
     asset.sensor.name = asset.name

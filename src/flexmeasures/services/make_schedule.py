@@ -23,8 +23,10 @@ from flexmeasures.data.tables import Asset, DeviceState
 from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.time import event_grid, format_instant, to_datetime64, to_microseconds
+from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.plan_asset import Plan, plan_asset
 from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.power import power_as_stored
 from flexmeasures.services.request_schedule import ScheduleRequest
 
 __all__ = [
@@ -128,7 +130,7 @@ def store_plans(
 
 
 def _as_beliefs(asset: Asset, plan: Plan, recorded_at: datetime, source_id: int) -> Beliefs:
-    power = plan.power_mw
+    power = power_as_stored(plan.power_mw, asset.sensor)
     starts = event_grid(plan.start, plan.resolution, len(power))
     times = belief_times(starts, plan.resolution, recorded_at)
     horizons = belief_horizons(asset.sensor.knowledge_rule, starts, plan.resolution, times)
@@ -205,7 +207,8 @@ def read_schedule(session: Session, asset: Asset, start: datetime, duration: tim
     end = start.astimezone(UTC) + max(duration, resolution)
     sources = SourceFilter(types=("scheduler",))
     window = Window(asset.sensor.id, resolution, start, end, sources=sources)
-    starts, power = read_latest(session, window)
+    starts, values = read_latest(session, window)
+    power = values * conversion_factor(asset.sensor.unit, "MW")
     # Schedules from other instants may lie between the slots of this one.
     offsets = starts - to_datetime64(start)
     step = np.timedelta64(to_microseconds(resolution), "us")

@@ -45,6 +45,7 @@ from flexmeasures.domain.time import (
     to_datetime64,
 )
 from flexmeasures.domain.units import conversion_factor
+from flexmeasures.services.power import read_power
 from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
 __all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs", "unreadable"]
@@ -227,12 +228,12 @@ class _Known:
             self.public = read_public_beliefs(session, public, window, trusted)
             self.measured = read_latest_by_sensor(session, of_assets, window) if of_assets else {}
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
-            powers = [wish.asset.sensor.id for wish, _ in wanted]
-            self.forecasts = read_latest_by_sensor(session, powers, ahead)
+            powers = [wish.asset.sensor for wish, _ in wanted]
+            self.forecasts = read_power(session, powers, ahead)
             self.latest = latest_schedules(session, ids)
             if any(isinstance(model, ShiftableLoadModel) for _, model in wanted):
                 past = PortfolioWindow(start - DAY, end, scheduled=True)
-                self.executed = read_latest_by_sensor(session, powers, past)
+                self.executed = read_power(session, powers, past)
         self._binned: dict[Any, tuple[Values, Values]] = {}
 
     def input_for(self, wish: PlanWish, model: FlexModel, planning: Planning) -> PlanInput:
@@ -412,9 +413,7 @@ class _Known:
             )
         if known.size < slots:
             notes.append("Missing values of usage were taken to be like the ones beside them.")
-        # power of assets is stored in MW, whatever unit an asset is shown with
-        unit = sensor.unit if self.named[sensor.id].owner_id is None else "MW"
-        return like_neighbours(values, known) * conversion_factor(unit, "MW")
+        return like_neighbours(values, known) * conversion_factor(sensor.unit, "MW")
 
     def _executed(self, wish: PlanWish) -> Values | None:
         """What the asset was scheduled to do in the day before the start."""

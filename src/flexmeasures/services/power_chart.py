@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
 from flexmeasures.domain.time import Instants
+from flexmeasures.services.power import read_power
 from flexmeasures.services.resources import Resource
 
 __all__ = ["PowerChart", "PowerQuestion", "Trace", "read_power_chart"]
@@ -108,7 +109,7 @@ def _read_steps(
     session: Session, resource: Resource, window: PortfolioWindow, edges: Instants
 ) -> dict[str, Values]:
     """Read the mean power of each step, by the shown name of the asset."""
-    found = read_latest_by_sensor(session, [asset.sensor.id for asset in resource.assets], window)
+    found = read_power(session, [asset.sensor for asset in resource.assets], window)
     return {
         asset.display_name: mean_per_bin(*found[asset.sensor.id], asset.sensor.event_resolution, edges)[0]
         for asset in resource.assets

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.portfolio import PortfolioWindow
+from flexmeasures.data.stores.sensors import find_power_sensors
 from flexmeasures.data.tables import FlexibilityOrder
 from flexmeasures.domain.beliefs import mean_per_bin
 from flexmeasures.domain.flexibility import Contract, Regulation, Shares, share_profit
 from flexmeasures.domain.time import Instants, event_grid
+from flexmeasures.services.power import read_power
 
 __all__ = ["Settlement", "settle_orders", "sum_up"]
 
@@ -70,10 +72,14 @@ def settle_orders(session: Session, orders: Sequence[FlexibilityOrder]) -> list[
         return []
     ids = sorted({order.asset_id for order in valid})
     start, end = min(order.start for order in valid), max(order.end for order in valid)
-    measured = read_latest_by_sensor(
-        session, ids, PortfolioWindow(start, end, scheduled=False, max_horizon=timedelta(0))
-    )
-    scheduled = read_latest_by_sensor(session, ids, PortfolioWindow(start, end, scheduled=True))
+    sensors = find_power_sensors(session, ids)
+
+    def power(window: PortfolioWindow) -> Series:
+        found = read_power(session, list(sensors.values()), window)
+        return {asset: found[sensor.id] for asset, sensor in sensors.items() if sensor.id in found}
+
+    measured = power(PortfolioWindow(start, end, scheduled=False, max_horizon=timedelta(0)))
+    scheduled = power(PortfolioWindow(start, end, scheduled=True))
     return [_settle(order, measured, scheduled) for order in valid]
 
 

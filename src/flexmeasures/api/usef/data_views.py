@@ -113,7 +113,7 @@ def _read_power(
     values = {}
     for name, asset in assets.items():
         interval = message.resolution or asset.sensor.event_resolution
-        factor = power_factor(message.unit, interval)
+        factor = power_factor(message.unit, interval, asset.sensor.unit)
         values[name] = read_values(call.session, asset.sensor, question) / factor
     return {
         **word_groups("connection", values),
@@ -157,10 +157,13 @@ def _record_power(call: Call, message: Any, how: Recording) -> tuple[dict[str, A
     for group in message.groups:
         for name in group.addresses:
             _check_signs(name, assets[name], group.values)
-    groups = [
-        _converted(group, power_factor(message.unit, (how.end - how.start) / len(group.values)))
-        for group in message.groups
-    ]
+    groups = []
+    for group in message.groups:
+        interval = (how.end - how.start) / len(group.values)
+        for unit in sorted({assets[name].sensor.unit for name in group.addresses}):
+            names = tuple(name for name in group.addresses if assets[name].sensor.unit == unit)
+            factor = power_factor(message.unit, interval, unit)
+            groups.append(_converted(replace(group, addresses=names), factor))
     return assets, _record(call, groups, assets, how)
 
 

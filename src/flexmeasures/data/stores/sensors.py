@@ -10,7 +10,17 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.tables import Asset, Market, Sensor
 
-__all__ = ["find_sensors"]
+__all__ = ["find_power_sensors", "find_sensors"]
+
+
+def find_power_sensors(session: Session, asset_ids: Iterable[int]) -> dict[int, Sensor]:
+    """Find the sensors of the power of assets, by asset; only of those that have one."""
+    query = (
+        select(Asset.id, Sensor)
+        .join(Sensor, Sensor.id == Asset.power_sensor_id)
+        .where(Asset.id.in_(list(asset_ids)))
+    )
+    return {row.id: row.Sensor for row in session.execute(query)}
 
 
 def find_sensors(session: Session, ids: Iterable[int]) -> dict[int, tuple[Sensor, int | None, bool]]:
