@@ -101,6 +101,7 @@ def make_scene(session: Session) -> Scene:
             flex_model={"kind": "curtailable"},
         ),
     )
+    kiln.sensor.unit = "MW"  # as it is of assets from before sensors said in what unit they keep values
     weather = {
         name: create_weather_sensor(session, NewWeatherSensor(name, kind, unit, HOUR, *place)).id
         for name, kind, unit, place in (
