@@ -13,10 +13,16 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.engine import make_url
 
-from flexmeasures.data.database import db
+from flexmeasures.data.database import db, schema_is_newest
 from flexmeasures.data.server_tools import dump_database, restore_database
 from flexmeasures.data.transactional import as_transaction
-from flexmeasures.services.backups import BackupTables, backup_folder, load_backup, save_backup
+from flexmeasures.services.backups import (
+    BackupTables,
+    backup_folder,
+    empty_database,
+    load_backup,
+    save_backup,
+)
 
 __all__ = ["db_ops"]
 
@@ -25,15 +31,19 @@ db_ops = AppGroup("db-ops", help="Reset, dump, restore, save and load the databa
 
 @db_ops.command("reset")
 def reset() -> None:
-    """Remove all tables with all their data, and make them anew, empty."""
+    """Remove all data, and bring the schema up to date."""
     if not current_app.debug and not click.confirm(
         f"This deletes all data in {_shown_database()}. Continue?"
     ):
         click.echo("I did nothing.")
         return
     db.session.remove()
-    flask_migrate.downgrade(revision="base")
-    flask_migrate.upgrade()
+    if schema_is_newest(current_app):
+        # Emptied, not made anew: a table of beliefs that was distributed or cut into parts stays so.
+        as_transaction(empty_database)(db.session)
+    else:
+        flask_migrate.downgrade(revision="base")
+        flask_migrate.upgrade()
     click.echo("The database is empty now, with the newest schema.")
 
 

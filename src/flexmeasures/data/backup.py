@@ -25,7 +25,16 @@ from flexmeasures.data.database import HEAD, db
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.instance import make_private_folder, open_private_file
 
-__all__ = ["BackupTables", "read_tables", "tables_of", "wipe_tables", "write_tables"]
+__all__ = [
+    "BackupTables",
+    "all_tables",
+    "hold_beliefs",
+    "is_distributed",
+    "read_tables",
+    "tables_of",
+    "wipe_tables",
+    "write_tables",
+]
 
 CONTENTS = "contents.json"
 
@@ -60,6 +69,17 @@ def tables_of(kinds: BackupTables) -> list[Table]:
     return (structure if kinds.structure else []) + (data if kinds.data else [])
 
 
+def is_distributed(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether beliefs are spread over several servers."""
+    found = connection.execute("select to_regclass('pg_dist_partition') is not null").fetchone()
+    return bool(found and found[0])
+
+
+def hold_beliefs(connection: psycopg.Connection[Any]) -> None:
+    """Keep others from writing beliefs until the transaction ends; to be called before anything is read in it."""
+    connection.execute("lock table belief in share mode")
+
+
 def write_tables(
     connection: psycopg.Connection[Any], folder: Path, tables: Sequence[Table], now: datetime
 ) -> list[str]:
@@ -92,8 +112,9 @@ def write_tables(
 def _write_table(connection: psycopg.Connection[Any], folder: Path, table: Table) -> int:
     """Write a table, and count its rows."""
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    command = sql.SQL("copy {} ({}) to stdout (format csv, header)").format(
-        sql.Identifier(table.name), columns
+    # A query, because a table in parts cannot be copied, and servers of a distributed one have formats of their own.
+    command = sql.SQL("copy (select {} from {}) to stdout (format csv, header)").format(
+        columns, sql.Identifier(table.name)
     )
     with (
         open(folder / f"{table.name}.csv", "wb", opener=open_private_file) as file,
@@ -181,11 +202,23 @@ def _reset_sequences(connection: psycopg.Connection[Any], table: Table) -> None:
             )
 
 
-def wipe_tables(connection: psycopg.Connection[Any], tables: Iterable[Table]) -> None:
-    """Remove all rows of tables; none of the others may point at them."""
+def all_tables() -> list[Table]:
+    """List all tables of ours."""
+    return list(db.metadata.sorted_tables)
+
+
+def wipe_tables(connection: psycopg.Connection[Any], tables: Iterable[Table], restart: bool = False) -> None:
+    """Remove all rows of tables; none of the others may point at them.
+
+    Args:
+        connection: In a transaction; the caller commits.
+        tables: What to empty.
+        restart: Whether their numbers begin anew.
+    """
     names = sql.SQL(", ").join(sql.Identifier(table.name) for table in tables)
     connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
-    connection.execute(sql.SQL("truncate {}").format(names))
+    command = "truncate {} restart identity" if restart else "truncate {}"
+    connection.execute(sql.SQL(command).format(names))
 
 
 def _fix_formats(connection: psycopg.Connection[Any]) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "keep_schema",
     "prepare",
     "redis_connection",
+    "schema_is_newest",
     "schema_revision",
     "store_states",
 ]
@@ -171,6 +172,15 @@ def _upgrade_schema(app: Flask) -> None:
 def _plain_connection(app: Flask) -> psycopg.Connection[Any]:
     url = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).set(drivername="postgresql")
     return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
+
+
+def schema_is_newest(app: Flask) -> bool:
+    """Tell whether the schema of the database is that of this version."""
+    embedded: _Embedded | None = app.extensions.get("embedded")
+    if embedded is not None:
+        embedded.services.ensure_postgres()
+    with closing(_plain_connection(app)) as connection:
+        return _revision(connection) == HEAD
 
 
 def _revision(connection: psycopg.Connection[Any]) -> str | None:

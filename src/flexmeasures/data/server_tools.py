@@ -66,17 +66,11 @@ def restore_database(uri: str, file: Path) -> None:
     """
     server = _ask_server(uri)
     program, listed = _list_dump(_find_programs("pg_restore", server.version), file)
-    beliefs = [line for line in listed if " TABLE DATA public belief " in line]
-    others = [line for line in listed if line not in beliefs]
     with tempfile.TemporaryDirectory() as folder:
-        first = _write_script(program, file, others, Path(folder) / "others")
-        # The trigger of beliefs looks for tables where a restoring session does not look, so it must rest. It may be
-        # disabled by the owner of the table; the triggers behind the foreign keys of others only by a superuser.
-        last = _write_script(program, file, beliefs, Path(folder) / "beliefs", "--disable-triggers")
-        for script in (first, last):
-            _drop_unknown_settings(script, server.settings)
+        script = _write_script(program, file, listed, Path(folder) / "data")
+        _drop_unknown_settings(script, server.settings)
         options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        _run_on(uri, program.with_name("psql"), [*options, f"--file={first}", f"--file={last}"])
+        _run_on(uri, program.with_name("psql"), [*options, f"--file={script}"])
 
 
 def _ask_server(uri: str) -> _Server:
@@ -143,12 +137,12 @@ def _drop_unknown_settings(script: Path, known: frozenset[str]) -> None:
     draft.replace(script)
 
 
-def _write_script(program: Path, file: Path, listed: Sequence[str], place: Path, *options: str) -> Path:
+def _write_script(program: Path, file: Path, listed: Sequence[str], place: Path) -> Path:
     """Write the SQL that restores some entries of a dump."""
     order, script = place.with_suffix(".list"), place.with_suffix(".sql")
     order.write_text("\n".join(listed) + "\n")
     always = ["--data-only", "--no-owner", "--no-privileges", f"--use-list={order}", f"--file={script}"]
-    _run([str(program), *always, *options, str(file)])
+    _run([str(program), *always, str(file)])
     return script
 
 

@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.backup import (
     CONTENTS,
     BackupTables,
+    all_tables,
+    hold_beliefs,
+    is_distributed,
     read_tables,
     tables_of,
     wipe_tables,
@@ -23,7 +26,7 @@ from flexmeasures.data.backup import (
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from flexmeasures.domain.quoting import quote
 
-__all__ = ["BackupTables", "backup_folder", "load_backup", "restore_backup", "save_backup"]
+__all__ = ["BackupTables", "backup_folder", "empty_database", "load_backup", "restore_backup", "save_backup"]
 
 _NAME = re.compile(r"^\w[\w.-]{0,99}$")
 
@@ -53,7 +56,12 @@ def save_backup(session: Session, folder: Path, name: str, kinds: BackupTables, 
     place = folder / _checked(name)
     if place.exists():
         raise Conflict(f"Can't save backup, because directory {place} already exists.")
+    spread = is_distributed(_psycopg(session))
+    session.rollback()
     session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    if spread:
+        # Each server has its own view of the moment: only if nobody writes meanwhile, they are the same.
+        hold_beliefs(_psycopg(session))
     return write_tables(_psycopg(session), place, tables_of(kinds), now)
 
 
@@ -89,6 +97,16 @@ def restore_backup(session: Session, folder: Path, name: str) -> list[str]:
     with _told_in_words(session, name):
         wipe_tables(_psycopg(session), everything)
         return read_tables(_psycopg(session), place, everything)
+
+
+def empty_database(session: Session) -> None:
+    """Remove all rows of all tables, and let numbers begin anew; the tables stay as they are.
+
+    Raises:
+        StoreUnavailable: If others keep the tables busy.
+    """
+    with _told_in_words(session, "none"):
+        wipe_tables(_psycopg(session), all_tables(), restart=True)
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
 from flexmeasures.data.stores.schedules import latest_schedules
 from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.stores.users import user_ids_with_role
 from flexmeasures.data.tables import Asset, ScheduleRecord
-from flexmeasures.domain.beliefs import mean_per_bin
+from flexmeasures.domain.beliefs import Series
 from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
 from flexmeasures.domain.scheduling import Commitment, Objective, PlanOptions, Tariff
 from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make_asset_site, with_usual_size
@@ -37,7 +37,6 @@ from flexmeasures.domain.scheduling.references import (
 )
 from flexmeasures.domain.scheduling.rolling import AgreedPower, EarlierPlan, carry_soc, power_on_grid
 from flexmeasures.domain.time import (
-    Instants,
     event_grid,
     format_in_zone,
     from_datetime64,
@@ -216,9 +215,9 @@ class _Known:
         if any(one.owner_id is not None for one in self.named.values()):
             self.admins = frozenset(user_ids_with_role(session, ["admin"]).get("admin", ()))
         self.public = PublicBeliefs()
-        self.measured: dict[int, tuple[Instants, Values]] = {}
-        self.forecasts: dict[int, tuple[Instants, Values]] = {}
-        self.executed: dict[int, tuple[Instants, Values]] = {}
+        self.measured: dict[int, Series] = {}
+        self.forecasts: dict[int, Series] = {}
+        self.executed: dict[int, Series] = {}
         self.latest: dict[int, ScheduleRecord] = {}
         if wanted:
             start, end = min(wish.start for wish, _ in wanted), max(wish.end for wish, _ in wanted)
@@ -226,7 +225,7 @@ class _Known:
             of_assets = [number for number, one in self.named.items() if one.owner_id is not None]
             public = [self.sensors[number] for number in self.named.keys() - set(of_assets)]
             self.public = read_public_beliefs(session, public, window, trusted)
-            self.measured = read_latest_by_sensor(session, of_assets, window) if of_assets else {}
+            self.measured = read_series(session, [self.sensors[number] for number in of_assets], window)
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
             powers = [wish.asset.sensor for wish, _ in wanted]
             self.forecasts = read_power(session, powers, ahead)
@@ -314,12 +313,13 @@ class _Known:
         sources = self.public.sources_for(sensor_id, wish.asset.owner_id) if is_public else None
         key = (sensor_id, sources, wish.start, wish.resolution, wish.slots)
         if key not in self._binned:
+            sensor = self.sensors[sensor_id]
             if sources is None:
-                known = self.measured.get(sensor_id, (np.empty(0, "datetime64[us]"), np.empty(0)))
+                known = self.measured.get(sensor_id) or Series.empty(sensor.event_resolution, sensor.unit)
             else:
-                known = self.public.latest(sensor_id, sources)
+                known = Series(*self.public.latest(sensor_id, sources), sensor.event_resolution, sensor.unit)
             edges = event_grid(wish.start, wish.resolution, wish.slots + 1)
-            self._binned[key] = mean_per_bin(*known, self.sensors[sensor_id].event_resolution, edges)
+            self._binned[key] = known.mean_per_bin(edges)
         return self._binned[key]
 
     def _check_references(self, wish: PlanWish, model: FlexModel) -> None:
@@ -393,11 +393,11 @@ class _Known:
 
     def _forecast(self, wish: PlanWish, slots: int) -> Values | None:
         """Power that was expected of the asset before the fact, nan where nothing was; None if nothing at all."""
-        if wish.asset.sensor.id not in self.forecasts:
+        forecast = self.forecasts[wish.asset.sensor.id]
+        if not len(forecast):
             return None
         edges = event_grid(wish.start, wish.resolution, slots + 1)
-        starts, values = self.forecasts[wish.asset.sensor.id]
-        power, covered = mean_per_bin(starts, values, wish.resolution, edges)
+        power, covered = forecast.mean_per_bin(edges)
         return np.where(covered >= 1, power, np.nan)
 
     def _usage(self, wish: PlanWish, model: FlexModel, slots: int, notes: list[str]) -> Values | None:
@@ -417,12 +417,12 @@ class _Known:
 
     def _executed(self, wish: PlanWish) -> Values | None:
         """What the asset was scheduled to do in the day before the start."""
-        if wish.asset.sensor.id not in self.executed:
+        executed = self.executed.get(wish.asset.sensor.id)
+        if executed is None or not len(executed):
             return None
         slots = DAY // wish.resolution
         edges = event_grid(wish.start - slots * wish.resolution, wish.resolution, slots + 1)
-        starts, values = self.executed[wish.asset.sensor.id]
-        return mean_per_bin(starts, values, wish.resolution, edges)[0]
+        return executed.mean_per_bin(edges)[0]
 
     def _earlier(self, wish: PlanWish) -> EarlierPlan | None:
         record = self.latest.get(wish.asset.id)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
 from flexmeasures.data.tables import Sensor
-from flexmeasures.domain.time import Instants
+from flexmeasures.domain.beliefs import Series
 from flexmeasures.domain.units import conversion_factor
 
 __all__ = ["power_as_stored", "read_power"]
@@ -18,21 +18,17 @@ __all__ = ["power_as_stored", "read_power"]
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def read_power(
-    session: Session, sensors: Sequence[Sensor], window: PortfolioWindow
-) -> dict[int, tuple[Instants, Values]]:
+def read_power(session: Session, sensors: Sequence[Sensor], window: PortfolioWindow) -> dict[int, Series]:
     """Read the most recent power of each sensor that a window allows, in one query.
 
     Returns:
-        Starts of events, UTC, and power [MW, consumption positive], shape ``(n,)`` each, by sensor; only of sensors
-        with any.
+        Power [MW, consumption positive] by sensor; empty where nothing is known.
 
     Raises:
         IncompatibleUnits: If a sensor does not measure power.
     """
-    factors = {sensor.id: conversion_factor(sensor.unit, "MW") for sensor in sensors}
-    found = read_latest_by_sensor(session, list(factors), window) if factors else {}
-    return {number: (starts, values * factors[number]) for number, (starts, values) in found.items()}
+    found = read_series(session, sensors, window)
+    return {number: series.in_unit("MW") for number, series in found.items()}
 
 
 def power_as_stored(power_mw: Values, sensor: Sensor) -> Values:

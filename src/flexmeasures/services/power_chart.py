@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.portfolio import PortfolioWindow
-from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
+from flexmeasures.domain.beliefs import bin_edges
 from flexmeasures.domain.time import Instants
 from flexmeasures.services.power import read_power
 from flexmeasures.services.resources import Resource
@@ -111,9 +111,9 @@ def _read_steps(
     """Read the mean power of each step, by the shown name of the asset."""
     found = read_power(session, [asset.sensor for asset in resource.assets], window)
     return {
-        asset.display_name: mean_per_bin(*found[asset.sensor.id], asset.sensor.event_resolution, edges)[0]
+        asset.display_name: found[asset.sensor.id].mean_per_bin(edges)[0]
         for asset in resource.assets
-        if asset.sensor.id in found
+        if len(found[asset.sensor.id])
     }
 
 

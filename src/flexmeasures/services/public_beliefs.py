@@ -68,7 +68,7 @@ def read_public_beliefs(
 ) -> PublicBeliefs:
     """Read what each source believes about public sensors, in two queries."""
     roles = {sensor.id: roles_trusted_by(sensor, configured) for sensor in sensors}
-    beliefs = read_latest_by_source(session, list(roles), window) if roles else {}
+    beliefs = read_latest_by_source(session, sensors, window)
     sources = {sensor_id: set(np.unique(one.source_ids).tolist()) for sensor_id, one in beliefs.items()}
     known = {one.source_id: one for one in find_speakers(session, set().union(*sources.values()))}
     speakers = {

@@ -86,6 +86,7 @@ def read_values(session: Session, sensor: Sensor, question: Question) -> Values:
             min_horizon=question.min_horizon,
             max_horizon=question.max_horizon,
             held_by=question.held_by,
+            rule=sensor.knowledge_rule,
             sources=question.sources,
         ),
     )

@@ -13,15 +13,14 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.sensors import find_power_sensors
 from flexmeasures.data.tables import FlexibilityOrder
-from flexmeasures.domain.beliefs import mean_per_bin
+from flexmeasures.domain.beliefs import Series
 from flexmeasures.domain.flexibility import Contract, Regulation, Shares, share_profit
-from flexmeasures.domain.time import Instants, event_grid
+from flexmeasures.domain.time import event_grid
 from flexmeasures.services.power import read_power
 
 __all__ = ["Settlement", "settle_orders", "sum_up"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
-Series = Mapping[int, tuple[Instants, Values]]
 
 
 @dataclass(frozen=True)
@@ -73,19 +72,20 @@ def settle_orders(session: Session, orders: Sequence[FlexibilityOrder]) -> list[
     ids = sorted({order.asset_id for order in valid})
     start, end = min(order.start for order in valid), max(order.end for order in valid)
     sensors = find_power_sensors(session, ids)
+    windows = {
+        "measured": PortfolioWindow(start, end, scheduled=False, max_horizon=timedelta(0)),
+        "scheduled": PortfolioWindow(start, end, scheduled=True),
+    }
+    power = {name: read_power(session, list(sensors.values()), window) for name, window in windows.items()}
+    return [
+        _settle(order, {name: found[sensors[order.asset_id].id] for name, found in power.items()})
+        for order in valid
+    ]
 
-    def power(window: PortfolioWindow) -> Series:
-        found = read_power(session, list(sensors.values()), window)
-        return {asset: found[sensor.id] for asset, sensor in sensors.items() if sensor.id in found}
 
-    measured = power(PortfolioWindow(start, end, scheduled=False, max_horizon=timedelta(0)))
-    scheduled = power(PortfolioWindow(start, end, scheduled=True))
-    return [_settle(order, measured, scheduled) for order in valid]
-
-
-def _settle(order: FlexibilityOrder, measured: Series, scheduled: Series) -> Settlement:
+def _settle(order: FlexibilityOrder, delivered_by: Mapping[str, Series]) -> Settlement:
     basis, power = "expected", np.asarray(order.agreed_mw)
-    for name, series in (("measured", measured), ("scheduled", scheduled)):
+    for name, series in delivered_by.items():
         known = _power_of(order, series)
         if known is not None:
             basis, power = name, known
@@ -110,10 +110,8 @@ def _settle(order: FlexibilityOrder, measured: Series, scheduled: Series) -> Set
 
 def _power_of(order: FlexibilityOrder, series: Series) -> Values | None:
     """Power in the slots of an order (w,) [MW]; None if it is not known in all of them."""
-    if order.asset_id not in series:
-        return None
     edges = event_grid(order.start, order.resolution, len(order.agreed_mw) + 1)
-    power, covered = mean_per_bin(*series[order.asset_id], order.resolution, edges)
+    power, covered = series.mean_per_bin(edges)
     return power if np.all(covered >= 1) else None
 
 

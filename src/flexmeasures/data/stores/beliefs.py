@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,18 @@ from flexmeasures.data.stores.arrays import (
     read_array,
     register_dumpers,
 )
+from flexmeasures.data.stores.as_of import held_by_condition
 from flexmeasures.data.stores.communities import mark_stale
-from flexmeasures.domain.beliefs import MEDIAN, Beliefs, InsertPolicy, check_distributions
+from flexmeasures.domain.beliefs import (
+    MEDIAN,
+    Beliefs,
+    ExPost,
+    InsertPolicy,
+    KnowledgeRule,
+    check_distributions,
+)
 from flexmeasures.domain.errors import Conflict, NotFound
-from flexmeasures.domain.time import Instants
+from flexmeasures.domain.time import EPOCH, Instants
 
 __all__ = [
     "Added",
@@ -36,6 +44,7 @@ __all__ = [
     "Window",
     "add_beliefs",
     "insert_beliefs",
+    "last_start_before",
     "read_beliefs",
     "read_latest",
     "time_range",
@@ -80,7 +89,8 @@ class Window:
         end: They start before this instant; None for all.
         min_horizon: Held at least this long before the knowledge time.
         max_horizon: Held at most this long before the knowledge time.
-        held_by: Held at this instant or before it; for sensors that know their events at their end.
+        held_by: Held at this instant or before it ...
+        rule: ... by the rule which says from when on the events of the sensor are known.
         sources: Whose beliefs count.
         probability: Only values of this cumulative probability; the median unless said; None: whole distributions.
     """
@@ -92,6 +102,7 @@ class Window:
     min_horizon: timedelta | None = None
     max_horizon: timedelta | None = None
     held_by: datetime | None = None
+    rule: KnowledgeRule = field(default_factory=ExPost)
     sources: SourceFilter = field(default_factory=SourceFilter)
     probability: float | None = MEDIAN
 
@@ -378,12 +389,12 @@ def read_latest(session: Session, window: Window) -> tuple[Instants, Values]:
     Returns:
         Starts of events, UTC, and values: shape ``(n,)`` each.
     """
-    condition, parameters = _where(window)
+    condition, parameters = _where(session, window)
     starts, values = _fetch_arrays(
         session,
         "select array_agg(event_start), array_agg(event_value) from ("  # noqa: S608 - the texts of _where
-        "select distinct on (event_start) event_start, event_value from belief"
-        f" where {condition} order by event_start, belief_horizon, source_id) latest",
+        "select distinct on (sensor_id, event_start) event_start, event_value from belief"
+        f" where {condition} order by sensor_id, event_start, belief_horizon, source_id) latest",
         parameters,
         ("timestamptz", "float8"),
     )
@@ -392,15 +403,16 @@ def read_latest(session: Session, window: Window) -> tuple[Instants, Values]:
 
 def read_beliefs(session: Session, window: Window) -> Beliefs:
     """Read all beliefs that the window allows, by event and, within an event, the most recent first."""
-    condition, parameters = _where(window)
-    starts, values, horizons, source_ids = _fetch_arrays(
+    condition, parameters = _where(session, window)
+    *columns, likely = _fetch_arrays(
         session,
-        "select array_agg(event_start), array_agg(event_value), array_agg(belief_horizon), array_agg(source_id) from ("  # noqa: S608
-        f"select * from belief where {condition} order by event_start, belief_horizon, source_id) ordered",
+        "select array_agg(event_start), array_agg(event_value), array_agg(belief_horizon), array_agg(source_id),"  # noqa: S608
+        " array_agg(cumulative_probability) from ("
+        f"select * from belief where {condition} order by {_KEY}) ordered",
         parameters,
-        ("timestamptz", "float8", "interval", "int4"),
+        ("timestamptz", "float8", "interval", "int4", "float8"),
     )
-    return Beliefs(starts, values, horizons, source_ids)
+    return Beliefs(*columns, None if window.probability == MEDIAN else likely)
 
 
 def time_range(session: Session, sensor_id: int) -> tuple[datetime, datetime] | None:
@@ -433,37 +445,54 @@ def _fetch_arrays(
         return tuple(read_array(name, answer.get_value(0, n)) for n, name in enumerate(types))
 
 
-def _where(window: Window) -> tuple[str, dict[str, Any]]:
+def _where(session: Session, window: Window) -> tuple[str, dict[str, Any]]:
     """Write the condition of a window and its parameters; what is not limited is not mentioned."""
     sources = window.sources
-    conditions = {
-        "sensor_id = %(sensor_id)s": window.sensor_id,
-        "cumulative_probability = %(probability)s": window.probability,
-        "event_start > %(start)s - %(resolution)s": window.start,
-        "event_start < %(end)s": window.end,
-        "belief_horizon >= %(min_horizon)s": window.min_horizon,
-        "belief_horizon <= %(max_horizon)s": window.max_horizon,
-        "event_start + %(resolution)s - belief_horizon <= %(held_by)s": window.held_by,
+    types, user_ids = sources.types, sources.user_ids
+    limits: dict[str, tuple[str, Any]] = {
+        "sensor_id": ("sensor_id = %(sensor_id)s", window.sensor_id),
+        "probability": ("cumulative_probability = %(probability)s", window.probability),
+        "after": ("event_start > %(after)s", last_start_before(window.start, window.resolution)),
+        "end": ("event_start < %(end)s", window.end),
+        "min_horizon": ("belief_horizon >= %(min_horizon)s", window.min_horizon),
+        "max_horizon": ("belief_horizon <= %(max_horizon)s", window.max_horizon),
         # As arrays, which are looked up before the beliefs are: a join would lose the order of the index.
-        "source_id = any(array(select id from data_source where type = any(%(types)s)))": sources.types,
-        "source_id = any(array(select id from data_source where type != 'user' or user_id = any(%(user_ids)s)))": (
-            sources.user_ids
+        "types": (
+            "source_id = any(array(select id from data_source where type = any(%(types)s)))",
+            None if types is None else list(types),
+        ),
+        "user_ids": (
+            "source_id = any(array(select id from data_source where type != 'user' or user_id = any(%(user_ids)s)))",
+            None if user_ids is None else list(user_ids),
         ),
     }
-    parameters = {
-        "sensor_id": window.sensor_id,
-        "probability": window.probability,
-        "resolution": window.resolution,
-        "start": window.start,
-        "end": window.end,
-        "min_horizon": window.min_horizon,
-        "max_horizon": window.max_horizon,
-        "held_by": window.held_by,
-        "types": None if sources.types is None else list(sources.types),
-        "user_ids": None if sources.user_ids is None else list(sources.user_ids),
-    }
-    used = [text for text, limit in conditions.items() if limit is not None]
-    # The driver binds a parameter only where the text names it.
-    return " and ".join(used), {
-        k: v for k, v in parameters.items() if any(f"%({k})s" in text for text in used)
-    }
+    used = {name: limit for name, limit in limits.items() if limit[1] is not None}
+    texts, parameters = (
+        [text for text, _ in used.values()],
+        {name: value for name, (_, value) in used.items()},
+    )
+    if window.held_by is not None:
+        text, more = held_by_condition(
+            window.rule, window.resolution, window.held_by, _events_of(session, window)
+        )
+        texts.append(text)
+        parameters |= more
+    return " and ".join(texts), parameters
+
+
+def last_start_before(start: datetime | None, resolution: timedelta) -> datetime | None:
+    """Find the instant after which events start that end after another, or that happen at it or after it."""
+    if start is None:
+        return None
+    try:
+        return start.astimezone(UTC) - max(resolution, timedelta(microseconds=1))
+    except OverflowError:
+        return None
+
+
+def _events_of(session: Session, window: Window) -> tuple[datetime, datetime]:
+    """Find between which starts of events a window reads, if only roughly."""
+    after = last_start_before(window.start, window.resolution)
+    if after is not None and window.end is not None and after < window.end:
+        return after, window.end
+    return time_range(session, window.sensor_id) or (EPOCH, EPOCH)

@@ -17,6 +17,7 @@ from flexmeasures.domain.beliefs.resampling import (
     mean_per_bin,
     repeat_values,
 )
+from flexmeasures.domain.beliefs.series import Series
 from flexmeasures.domain.beliefs.timing import (
     AtDate,
     DaysAgo,
@@ -39,6 +40,7 @@ __all__ = [
     "ExPost",
     "InsertPolicy",
     "KnowledgeRule",
+    "Series",
     "Speaker",
     "belief_horizons",
     "belief_times",

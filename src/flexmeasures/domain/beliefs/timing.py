@@ -126,15 +126,23 @@ class DaysAgo:
         """Find the knowledge time of each event."""
         if not len(event_starts):
             return event_starts
-        days, midnights = local_midnights(event_starts.min(), event_starts.max(), self.zone)
+        midnights, known = self.days_between(event_starts.min(), event_starts.max())
+        return known[np.searchsorted(midnights, event_starts, side="right") - 1]
+
+    def days_between(self, first: np.datetime64, last: np.datetime64) -> tuple[Instants, Instants]:
+        """List the local days from one event to another.
+
+        Returns:
+            When each day starts, and when its events are known: shape ``(n_days,)`` each, UTC.
+        """
+        days, midnights = local_midnights(first, last, self.zone)
         tz = find_zone(self.zone)
         # On the local clock, and only then in UTC: between midnight and the auction the clock may change.
         clearings = [
             datetime(day.year, day.month, day.day, tzinfo=tz) + timedelta(days=-self.days, hours=self.hour)
             for day in days
         ]
-        by_day = np.array([to_datetime64(c) for c in clearings], dtype="datetime64[us]")
-        return by_day[np.searchsorted(midnights, event_starts, side="right") - 1]
+        return midnights, np.array([to_datetime64(c) for c in clearings], dtype="datetime64[us]")
 
 
 @dataclass(frozen=True)
