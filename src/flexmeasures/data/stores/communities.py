@@ -48,10 +48,10 @@ _LOCK = 1_040_002  # an arbitrary number: the first half of the advisory locks o
 _READINGS = """
 select meter.id, reading.* from unnest(%(ids)s::int[]) meter(id) cross join lateral (
     select array_agg(event_start), array_agg(event_value) from (
-        select distinct on (event_start) event_start, event_value from belief
-        where sensor_id = meter.id and event_start >= %(start)s and event_start < %(end)s
+        select distinct on (sensor_id, event_start) event_start, event_value from belief
+        where sensor_id = meter.id and sensor_id = any(%(ids)s) and event_start >= %(start)s and event_start < %(end)s
             and belief_horizon <= '0' and cumulative_probability = 0.5
-        order by event_start, belief_horizon, source_id
+        order by sensor_id, event_start, belief_horizon, source_id
     ) latest
 ) reading
 """
