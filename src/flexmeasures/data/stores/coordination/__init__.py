@@ -1,0 +1,1 @@
+"""Queries about clients, events, resources and deliveries of coordination; no rules of the domain here."""

@@ -1,0 +1,518 @@
+"""Coordination with the grid: clients, programmes, events, VENs, resources, reports and subscriptions.
+
+What clients make is kept as the document of OpenADR 3.1.0 that it is, beside the columns that queries need.
+Those of the sandbox and of production never meet: everything has an environment, which is that of the credential.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flexmeasures.data.database import db
+
+__all__ = [
+    "DrAcknowledgement",
+    "DrArea",
+    "DrClient",
+    "DrDelivery",
+    "DrEligibilityChange",
+    "DrEnrolment",
+    "DrEvent",
+    "DrEventTarget",
+    "DrEventVersion",
+    "DrLocation",
+    "DrNotification",
+    "DrProgram",
+    "DrReport",
+    "DrResource",
+    "DrResourceGroup",
+    "DrResourceGroupMember",
+    "DrSubscription",
+    "DrUsage",
+    "DrUser",
+    "DrVen",
+]
+
+_NAME = 128
+_ENVIRONMENT = 10
+_EMPTY = text("'{}'")
+_NOTHING = text("'{}'::jsonb")
+
+
+class DrClient(db.Model):  # type: ignore[misc, name-defined]
+    """A program of a partner or of the business logic, with its credential.
+
+    Attributes:
+        client_id: By which it asks for tokens; the ``clientID`` of what it makes.
+        secret_hash: Salted hash of its secret.
+        role: ``bl`` (business logic of the operator) or ``ven`` (partner).
+        scopes: Those that it may ask for.
+        environment: ``sandbox`` or ``production``.
+        account_id: The organisation that it belongs to.
+    """
+
+    __tablename__ = "dr_client"
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(_NAME), unique=True)
+    secret_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(3))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("now()"))
+
+
+class _Object:
+    """What all objects of OpenADR have.
+
+    Attributes:
+        id: As clients know it.
+        serial: Order in which objects were made, for lists.
+        content: The document as it was sent, without nulls, in the words of 3.1.0.
+        former: Fields in the words of 3.0.1 that 3.1.0 has no place for.
+        targets: Those of the document.
+    """
+
+    id: Mapped[str] = mapped_column(String(_NAME), primary_key=True)
+    serial: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
+    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    modified_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    former: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_NOTHING)
+    targets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
+
+
+class DrProgram(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """A programme under which events are sent.
+
+    Attributes:
+        deleted_at: Deleted programmes stay, because reports about their events do.
+    """
+
+    __tablename__ = "dr_program"
+    __table_args__ = (
+        Index(
+            "dr_program_name_key",
+            "environment",
+            "name",
+            unique=True,
+            postgresql_where=text("deleted_at is null"),
+        ),
+    )
+
+    name: Mapped[str] = mapped_column(String(_NAME))
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class DrEvent(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """An event: a price curve, a power limit, or anything else that OpenADR can say.
+
+    Attributes:
+        version: Counts the changes, from 1.
+        starts_at: Start of its first interval; None: it has none.
+        ends_at: End of its last one; None: without end or without intervals.
+        payload_type: What partners call it: PriceCurve, LocationLPC, ResourceLPC, UserEligibility; None: not theirs.
+        deleted_at: When it was cancelled.
+    """
+
+    __tablename__ = "dr_event"
+    __table_args__ = (
+        Index(
+            "dr_event_list_idx",
+            "environment",
+            "priority",
+            "serial",
+            postgresql_where=text("deleted_at is null"),
+        ),
+        Index("dr_event_targets_idx", "targets", postgresql_using="gin"),
+    )
+
+    program_id: Mapped[str] = mapped_column(ForeignKey("dr_program.id"), index=True)
+    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    priority: Mapped[int | None] = mapped_column(BigInteger)
+    starts_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ends_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    payload_type: Mapped[str | None] = mapped_column(String(40))
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class DrEventVersion(db.Model):  # type: ignore[misc, name-defined]
+    """What an event said before it was changed or cancelled."""
+
+    __tablename__ = "dr_event_version"
+
+    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    held_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DrVen(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """A VEN; its targets are granted to its client."""
+
+    __tablename__ = "dr_ven"
+    __table_args__ = (
+        UniqueConstraint("environment", "name", name="dr_ven_name_key"),
+        UniqueConstraint("environment", "client_id", name="dr_ven_client_id_key"),
+    )
+
+    name: Mapped[str] = mapped_column(String(_NAME))
+    client_id: Mapped[str] = mapped_column(String(_NAME))
+
+
+class DrUser(db.Model):  # type: ignore[misc, name-defined]
+    """A customer of a partner, by the id that the partner chose."""
+
+    __tablename__ = "dr_user"
+    __table_args__ = (UniqueConstraint("client_id", "user_id", name="dr_user_user_id_key"),)
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(String(_NAME))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DrLocation(db.Model):  # type: ignore[misc, name-defined]
+    """A place where a user has resources: its meter points or its coordinates say in which areas it lies."""
+
+    __tablename__ = "dr_location"
+    __table_args__ = (UniqueConstraint("user_id", "location_id", name="dr_location_location_id_key"),)
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("dr_user.id", ondelete="CASCADE"))
+    location_id: Mapped[str] = mapped_column(String(_NAME))
+    location_type: Mapped[str] = mapped_column(String(_NAME))
+    meter_point_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
+    latitude: Mapped[float | None] = mapped_column(Double)
+    longitude: Mapped[float | None] = mapped_column(Double)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DrResource(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """A resource of a VEN: a device, or whatever else reports name.
+
+    Attributes:
+        user_id: Of a partner's customer; a vehicle hangs on the user alone.
+        location_id: Where it stands.
+        resource_type: As the partner calls it, such as HotWaterTank.
+    """
+
+    __tablename__ = "dr_resource"
+    __table_args__ = (UniqueConstraint("ven_id", "name", name="dr_resource_name_key"),)
+
+    name: Mapped[str] = mapped_column(String(_NAME))
+    client_id: Mapped[str] = mapped_column(String(_NAME), index=True)
+    ven_id: Mapped[str] = mapped_column(ForeignKey("dr_ven.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("dr_user.id", ondelete="CASCADE"), index=True)
+    location_id: Mapped[int | None] = mapped_column(
+        ForeignKey("dr_location.id", ondelete="CASCADE"), index=True
+    )
+    resource_type: Mapped[str | None] = mapped_column(String(_NAME))
+
+
+class DrResourceGroup(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """A group of resources and other groups, such as those behind a transformer; an extension of OpenADR."""
+
+    __tablename__ = "dr_resource_group"
+    __table_args__ = (UniqueConstraint("environment", "name", name="dr_resource_group_name_key"),)
+
+    name: Mapped[str] = mapped_column(String(_NAME))
+
+
+class DrResourceGroupMember(db.Model):  # type: ignore[misc, name-defined]
+    """A child of a group: a group or a resource."""
+
+    __tablename__ = "dr_resource_group_member"
+    __table_args__ = (
+        UniqueConstraint(
+            "group_id",
+            "child_id",
+            "resource_id",
+            name="dr_resource_group_member_key",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    group_id: Mapped[str] = mapped_column(ForeignKey("dr_resource_group.id", ondelete="CASCADE"))
+    child_id: Mapped[str | None] = mapped_column(
+        ForeignKey("dr_resource_group.id", ondelete="CASCADE"), index=True
+    )
+    resource_id: Mapped[str | None] = mapped_column(
+        ForeignKey("dr_resource.id", ondelete="CASCADE"), index=True
+    )
+
+
+class DrReport(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """A report about an event.
+
+    Attributes:
+        partner: What a partner sent through the partner API; None: it came through OpenADR.
+        digest: Of that, so that repeats are known.
+        idempotency_key: Under which the sender filed it.
+    """
+
+    __tablename__ = "dr_report"
+    __table_args__ = (
+        Index(
+            "dr_report_idempotency_key_key",
+            "environment",
+            "client_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key is not null"),
+        ),
+        Index("dr_report_list_idx", "environment", "client_id", "serial"),
+    )
+
+    client_id: Mapped[str] = mapped_column(String(_NAME))
+    client_name: Mapped[str] = mapped_column(String(_NAME))
+    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id"), index=True)
+    program_id: Mapped[str] = mapped_column(ForeignKey("dr_program.id"), index=True)
+    partner: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    digest: Mapped[str | None] = mapped_column(String(64))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+
+
+class DrSubscription(_Object, db.Model):  # type: ignore[misc, name-defined]
+    """Whom to tell what by webhook.
+
+    Attributes:
+        face: ``3.1.0``, ``3.0.1`` or ``partner``: in whose words.
+        program_id: Tell only of this programme and what belongs to it.
+        secrets: Bearer tokens and the secret of signatures, encrypted.
+        failures: Deliveries in a row that were given up.
+        broken_at: When the endpoint was found to be dead; it is told nothing until it is changed or tested.
+    """
+
+    __tablename__ = "dr_subscription"
+    __table_args__ = (Index("dr_subscription_list_idx", "environment", "client_id", "serial"),)
+
+    client_id: Mapped[str] = mapped_column(String(_NAME))
+    client_name: Mapped[str] = mapped_column(String(_NAME))
+    program_id: Mapped[str | None] = mapped_column(
+        ForeignKey("dr_program.id", ondelete="CASCADE"), index=True
+    )
+    face: Mapped[str] = mapped_column(String(10))
+    secrets: Mapped[bytes | None] = mapped_column(LargeBinary)
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    broken_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class DrNotification(db.Model):  # type: ignore[misc, name-defined]
+    """Something that changed, written with the change: the outbox of webhooks, MQTT and WebSocket.
+
+    Attributes:
+        object_type: PROGRAM, EVENT, REPORT, SUBSCRIPTION, VEN, RESOURCE or RESOURCE_GROUP.
+        operation: CREATE, UPDATE or DELETE.
+        object: The document, in the words of 3.1.0.
+        client_ids: Who may see it beside the business logic; None: everybody.
+        granted: The targets of it that each of these clients may see, by client.
+        webhooks_at: When its webhooks were addressed; None: they wait.
+        mqtt_at: When the broker had it; None: it waits.
+    """
+
+    __tablename__ = "dr_notification"
+    __table_args__ = (
+        Index("dr_notification_webhooks_idx", "id", postgresql_where=text("webhooks_at is null")),
+        Index("dr_notification_mqtt_idx", "id", postgresql_where=text("mqtt_at is null")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    object_type: Mapped[str] = mapped_column(String(20))
+    operation: Mapped[str] = mapped_column(String(10))
+    object_id: Mapped[str] = mapped_column(String(_NAME))
+    program_id: Mapped[str | None] = mapped_column(String(_NAME))
+    object: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    targets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
+    client_ids: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    granted: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=_NOTHING)
+    announced_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    webhooks_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    mqtt_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class DrDelivery(db.Model):  # type: ignore[misc, name-defined]
+    """A webhook to be sent or sent.
+
+    Attributes:
+        position: Which of the subscription's callbacks.
+        state: ``waiting``, ``delivered`` or ``failed``.
+        due_at: When to try next.
+        answer: What the endpoint answered last, or why it could not be reached.
+    """
+
+    __tablename__ = "dr_delivery"
+    __table_args__ = (
+        Index("dr_delivery_due_idx", "due_at", postgresql_where=text("state = 'waiting'")),
+        Index("dr_delivery_notification_id_idx", "notification_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    notification_id: Mapped[int] = mapped_column(ForeignKey("dr_notification.id", ondelete="CASCADE"))
+    subscription_id: Mapped[str] = mapped_column(
+        ForeignKey("dr_subscription.id", ondelete="CASCADE"), index=True
+    )
+    position: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(10), server_default=text("'waiting'"))
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    answer: Mapped[str | None] = mapped_column(String(255))
+
+
+class DrEventTarget(db.Model):  # type: ignore[misc, name-defined]
+    """What of a partner an event is about, as it was when the event was made; reports must name one of these.
+
+    Attributes:
+        resource_id: As the partner calls it; None: the location as a whole.
+    """
+
+    __tablename__ = "dr_event_target"
+    __table_args__ = (
+        UniqueConstraint(
+            "event_id",
+            "client_id",
+            "location_id",
+            "resource_id",
+            name="dr_event_target_key",
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index("dr_event_target_client_id_idx", "client_id", "event_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id", ondelete="CASCADE"))
+    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(String(_NAME))
+    location_id: Mapped[str | None] = mapped_column(String(_NAME))
+    resource_id: Mapped[str | None] = mapped_column(String(_NAME))
+    meter_point_id: Mapped[str | None] = mapped_column(String(_NAME))
+
+
+class DrUsage(db.Model):  # type: ignore[misc, name-defined]
+    """Energy that was reported for a slot of an event; of several values the newest holds, all are kept.
+
+    Attributes:
+        kilowatt_hours: Consumption is positive [kWh].
+    """
+
+    __tablename__ = "dr_usage"
+    __table_args__ = (
+        Index("dr_usage_slot_idx", "client_id", "event_id", "location_id", "resource_id", "slot_start", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    report_id: Mapped[str] = mapped_column(ForeignKey("dr_report.id", ondelete="CASCADE"), index=True)
+    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id"), index=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(String(_NAME))
+    location_id: Mapped[str | None] = mapped_column(String(_NAME))
+    resource_id: Mapped[str | None] = mapped_column(String(_NAME))
+    meter_point_id: Mapped[str | None] = mapped_column(String(_NAME))
+    slot_start: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    kilowatt_hours: Mapped[Decimal] = mapped_column(Numeric(18, 6))
+    reported_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DrAcknowledgement(db.Model):  # type: ignore[misc, name-defined]
+    """Whether a partner can follow a power limit, target by target; the newest holds."""
+
+    __tablename__ = "dr_acknowledgement"
+    __table_args__ = (Index("dr_acknowledgement_event_id_idx", "event_id", "client_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    report_id: Mapped[str] = mapped_column(ForeignKey("dr_report.id", ondelete="CASCADE"), index=True)
+    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id"))
+    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
+    location_id: Mapped[str | None] = mapped_column(String(_NAME))
+    resource_id: Mapped[str | None] = mapped_column(String(_NAME))
+    meter_point_id: Mapped[str | None] = mapped_column(String(_NAME))
+    is_accepted: Mapped[bool] = mapped_column(Boolean)
+    acknowledged_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DrEnrolment(db.Model):  # type: ignore[misc, name-defined]
+    """A user who takes part in a programme."""
+
+    __tablename__ = "dr_enrolment"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("dr_user.id", ondelete="CASCADE"), primary_key=True)
+    program_id: Mapped[str] = mapped_column(
+        ForeignKey("dr_program.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    enrolled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DrArea(db.Model):  # type: ignore[misc, name-defined]
+    """A neighbourhood of the grid, by its border or by its meter points.
+
+    Attributes:
+        target: What events for the area are targeted at; granted to the resources in it.
+        corners: Longitude and latitude of each corner [degrees]; None: by meter points.
+        price_area: Such as NO1.
+        daily_at: Local time of day, HH:MM, at which a price curve is sent for the next day; None: none is.
+    """
+
+    __tablename__ = "dr_area"
+    __table_args__ = (UniqueConstraint("environment", "name", name="dr_area_name_key"),)
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    name: Mapped[str] = mapped_column(String(_NAME))
+    target: Mapped[str] = mapped_column(String(_NAME))
+    program_id: Mapped[str] = mapped_column(ForeignKey("dr_program.id", ondelete="CASCADE"), index=True)
+    corners: Mapped[list[list[float]] | None] = mapped_column(JSONB(none_as_null=True))
+    meter_point_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
+    price_area: Mapped[str] = mapped_column(String(10))
+    currency: Mapped[str] = mapped_column(String(3))
+    timezone: Mapped[str] = mapped_column(String(80))
+    daily_at: Mapped[str | None] = mapped_column(String(5))
+    last_daily_for: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class DrEligibilityChange(db.Model):  # type: ignore[misc, name-defined]
+    """A user who became eligible, or is not any more; partners are told of several at once.
+
+    Attributes:
+        event_id: The event that told of it; None: it waits.
+    """
+
+    __tablename__ = "dr_eligibility_change"
+    __table_args__ = (
+        Index("dr_eligibility_change_waiting_idx", "client_id", postgresql_where=text("event_id is null")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(String(_NAME))
+    area_id: Mapped[int] = mapped_column(ForeignKey("dr_area.id", ondelete="CASCADE"), index=True)
+    is_eligible: Mapped[bool] = mapped_column(Boolean)
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    event_id: Mapped[str | None] = mapped_column(String(_NAME))
