@@ -187,4 +187,4 @@ def schedule(report: Report) -> None:
                     raise RuntimeError(answer)
                 time.sleep(0.005)
 
-        _say(report, "postUdiEvent to schedule of 48 h in quarter hours", time_calls(plan, 20, 3), 0.3)
+        _say(report, "postUdiEvent to schedule of 48 h in quarter hours", time_calls(plan, 40, 3), 0.09)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -283,3 +284,22 @@ def test_the_time_range_is_that_of_the_events(shelf):
     shelf.insert([(-7, -3, 2, 1.0), (90, 0, 4, 1.0)])
     assert time_range(shelf.session, shelf.sensor_id) == (START - 7 * QUARTER, START + 90 * QUARTER)
     assert time_range(shelf.session, shelf.other_id) is None
+
+
+def test_many_beliefs_are_tried_again_only_if_some_may_be_known(shelf, caplog):
+    """COPY knows no conflicts, so known rows are sorted out by another statement; a locked table is not asked twice."""
+    caplog.set_level("DEBUG", "flexmeasures.data.stores.beliefs")
+    year = [(n, 0, 1, 1.0) for n in range(1500)]
+    with db.engine.begin() as other:
+        other.execute(text("lock table belief in share mode"))
+        shelf.session.execute(text("set local lock_timeout to '50ms'"))
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            shelf.insert(year)
+    shelf.session.rollback()
+    assert caplog.records == []
+    shelf.insert(year)
+    with pytest.raises(Conflict):
+        shelf.insert(year)
+    shelf.session.rollback()
+    assert [record.args[0] for record in caplog.records] == [1500]
+    assert shelf.count() == 1500

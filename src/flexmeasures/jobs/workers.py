@@ -8,6 +8,7 @@ Only what rq promises is used of its worker: its arguments, a class of jobs, a c
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -40,6 +41,7 @@ from flexmeasures.jobs.recovery import (
     note_failure,
     note_run,
 )
+from flexmeasures.jobs.rehearsal import rehearse
 
 __all__ = ["FlexWorker", "WorkerCrashed", "make_worker"]
 
@@ -210,9 +212,13 @@ def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> Fl
     for module in pkgutil.iter_modules(flexmeasures.jobs.__path__, "flexmeasures.jobs."):
         importlib.import_module(module.name)
     prepare(app)  # once here rather than before each job
+    rehearse(app)
     with app.app_context():
         engine = db.engine
-        engine.dispose()
+        engine.dispose()  # no connection is shared with a fork
+    # What is there by now stays: nobody looks for garbage among it again, least of all a fork, which would copy it.
+    gc.collect()
+    gc.freeze()
     return FlexWorker(app, engine, queues, name)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import psycopg
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.faults import Fault, classify
 from flexmeasures.data.stores.arrays import (
     Float8Array,
     Int4Array,
@@ -285,8 +286,9 @@ def _add(connection: psycopg.Connection[Any], rows: _Rows) -> int:
             with connection.transaction():
                 _copy(connection, rows)
         except psycopg.DatabaseError as error:
-            # One of the rows is there already; how the database says so differs where the table is distributed. Then
-            # they are added one by one, and whatever else it was happens again.
+            if not _may_be_known(error):
+                raise
+            # Then they are added one by one.
             log.debug("COPY of %d beliefs failed: %s", len(rows), error)
         else:
             return len(rows)
@@ -296,6 +298,14 @@ def _add(connection: psycopg.Connection[Any], rows: _Rows) -> int:
         rows.arrays,
     ).fetchone()
     return int(stored[0]) if stored else 0
+
+
+def _may_be_known(error: psycopg.Error) -> bool:
+    """Tell whether one of the rows of a COPY may be there already.
+
+    Where the table is distributed, the coordinator repeats what the worker's database said, but not its code.
+    """
+    return classify(error) is Fault.CLASH or isinstance(error, psycopg.errors.InternalError_)
 
 
 def _copy(connection: psycopg.Connection[Any], rows: _Rows) -> None:
