@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.stores.grid_signals import read_signals
 from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
 from flexmeasures.data.stores.schedules import latest_schedules
 from flexmeasures.data.stores.sensors import find_sensors
@@ -28,7 +29,13 @@ from flexmeasures.domain.scheduling.flex_model import (
     merge_flex_models,
     read_flex_model,
 )
-from flexmeasures.domain.scheduling.prices import PriceSeries, fill_prices, like_neighbours, needed_until
+from flexmeasures.domain.scheduling.prices import (
+    PriceSeries,
+    fill_prices,
+    like_neighbours,
+    needed_until,
+    until_forecast,
+)
 from flexmeasures.domain.scheduling.references import (
     NamedSensor,
     SensorReference,
@@ -45,6 +52,7 @@ from flexmeasures.domain.time import (
 )
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.power import read_power
+from flexmeasures.services.grid_signals import as_asked
 from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
 __all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs", "unreadable"]
@@ -219,6 +227,7 @@ class _Known:
         self.forecasts: dict[int, Series] = {}
         self.executed: dict[int, Series] = {}
         self.latest: dict[int, ScheduleRecord] = {}
+        self.signals: dict[int, GridSignals] = {}
         if wanted:
             start, end = min(wish.start for wish, _ in wanted), max(wish.end for wish, _ in wanted)
             window = PortfolioWindow(start, end, scheduled=False)
@@ -230,6 +239,7 @@ class _Known:
             powers = [wish.asset.sensor for wish, _ in wanted]
             self.forecasts = read_power(session, powers, ahead)
             self.latest = latest_schedules(session, ids)
+            self.signals = read_signals(session, ids, (start, end), DOCUMENTED_FLEX_MODELS)
             if any(isinstance(model, ShiftableLoadModel) for _, model in wanted):
                 past = PortfolioWindow(start - DAY, end, scheduled=True)
                 self.executed = read_power(session, powers, past)
@@ -249,8 +259,9 @@ class _Known:
         tariff, notes = self._tariff(wish, model)
         forecast = self._forecast(wish, np.size(tariff.import_price))
         if isinstance(model, CurtailableModel):
-            tariff, forecast = _until_forecast(tariff, forecast, notes)
+            tariff, forecast = until_forecast(tariff, forecast, notes)
         slots = np.size(tariff.import_price)
+        tariff, connection = as_asked(self.signals.get(asset.id), tariff, wish.start, resolution)
         earlier = self._earlier(wish)
         agreements = _agreements(wish, slots)
         situation = Situation(
@@ -268,6 +279,7 @@ class _Known:
             forecast_mw=forecast,
             usage_mw=self._usage(wish, model, slots, notes),
             executed_mw=self._executed(wish),
+            connection=connection,
             commitments=(
                 *agreements,
                 *_previous_plan(earlier, wish, slots, _replanning_price(model, planning)),
@@ -439,24 +451,6 @@ def _per_mwh(unit: str) -> float:
         return conversion_factor(unit, f"{currency}/MWh") if energy else 1.0
     except FlexError:
         return 1.0
-
-
-def _until_forecast(
-    tariff: Tariff, forecast: Values | None, notes: list[str]
-) -> tuple[Tariff, Values | None]:
-    """Plan no further than the power is forecast."""
-    slots = np.size(tariff.import_price)
-    unknown = np.flatnonzero(~np.isfinite(forecast)) if forecast is not None else np.empty(0)
-    if forecast is None or not unknown.size or unknown[0] == 0:
-        return tariff, forecast
-    end = int(unknown[0])
-    notes.append(f"Its power is forecast for {end} of {slots} slots, so the schedule ends there.")
-    cut = {
-        name: np.asarray(series)[:end]
-        for name in ("import_price", "export_price", "co2_kg_per_mwh", "assumed")
-        if (series := getattr(tariff, name)) is not None
-    }
-    return replace(tariff, **cut), forecast[:end]  # type: ignore[arg-type]
 
 
 def _soc_of(asset: Asset, earlier: EarlierPlan | None, start: datetime) -> float | None:

@@ -30,12 +30,19 @@ class PortfolioOrder:
             have begun stay as they were planned.
         horizon: How far ahead to plan.
         recorded_at: The belief time of the schedules.
+        at_once: Whether slots which have begun are planned anew as well: a power limit does not wait for the next one.
     """
 
     asset_ids: tuple[int, ...]
     start: datetime
     horizon: timedelta
     recorded_at: datetime
+    at_once: bool = False
+
+    def first_start(self, resolution: timedelta) -> datetime:
+        """Find when the schedule of an asset with slots of this length begins."""
+        following = next_event_start(self.start, resolution)
+        return following - resolution if self.at_once and following != self.start else following
 
     def split(self, size: int) -> list[PortfolioOrder]:
         """Cut it into orders of so many assets at most."""
@@ -97,7 +104,7 @@ def reschedule(session: Session, order: PortfolioOrder, planning: Planning) -> P
     wishes = [
         PlanWish(
             asset,
-            next_event_start(order.start, resolution),
+            order.first_start(resolution),
             order.horizon,
             agreed=agreed.get(asset.id, ()),
         )

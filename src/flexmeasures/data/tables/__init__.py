@@ -41,6 +41,7 @@ from flexmeasures.data.tables.coordination import (
 )
 from flexmeasures.data.tables.flexibility import FlexibilityOrder
 from flexmeasures.data.tables.forecasts import forecast_order
+from flexmeasures.data.tables.grid_signals import GridSignal
 from flexmeasures.data.tables.markets import Market, MarketType
 from flexmeasures.data.tables.notes import Annotation, AuditLog
 from flexmeasures.data.tables.operations import LatestTaskRun
@@ -48,6 +49,7 @@ from flexmeasures.data.tables.plans import PlanDevice, PlanRecord
 from flexmeasures.data.tables.schedules import ScheduleRecord
 from flexmeasures.data.tables.sensors import Sensor, SensorReference
 from flexmeasures.data.tables.sources import DataSource
+from flexmeasures.data.tables.upstreams import Upstream, UpstreamEvent, UpstreamReport, UpstreamTarget
 from flexmeasures.data.tables.users import EndedSession, Role, User
 from flexmeasures.data.tables.weather import WeatherSensor, WeatherSensorType
 
@@ -90,6 +92,7 @@ __all__ = [
     "EndedSession",
     "FlexibilityOrder",
     "Generator",
+    "GridSignal",
     "Inscription",
     "LatestTaskRun",
     "Market",
@@ -101,6 +104,10 @@ __all__ = [
     "Sensor",
     "SensorReference",
     "SupplyPoint",
+    "Upstream",
+    "UpstreamEvent",
+    "UpstreamReport",
+    "UpstreamTarget",
     "User",
     "WeatherSensor",
     "WeatherSensorType",

@@ -22,6 +22,7 @@ from flexmeasures.domain.coordination.intervals import (
     unfold,
 )
 from flexmeasures.domain.coordination.limits import FailSafe, LimitState, LimitWatch, least_dimmed_power_kw
+from flexmeasures.domain.coordination.signals import GridSignals, SignalKind
 from flexmeasures.domain.coordination.targets import is_visible, shown_targets
 from flexmeasures.domain.coordination.timeline import Claim, Rule, Segment, Timeline, overlay
 from flexmeasures.domain.coordination.usage import EventSlots, UsagePoint, place_usage
@@ -35,6 +36,7 @@ __all__ = [
     "EventSlots",
     "FailSafe",
     "Fault",
+    "GridSignals",
     "Interval",
     "IntervalPeriod",
     "InvalidReport",
@@ -43,6 +45,7 @@ __all__ = [
     "Polygon",
     "Rule",
     "Segment",
+    "SignalKind",
     "Span",
     "Timeline",
     "UsagePoint",

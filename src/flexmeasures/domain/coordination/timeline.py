@@ -88,6 +88,17 @@ class Timeline:
         Returns:
             Shape ``(count,)``; not a number in slots that no segment touches. Time without a value does not count.
         """
+        weighted, covered = self._weights(start, resolution, count)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return weighted / covered
+
+    def coverage(self, start: datetime, resolution: timedelta, count: int) -> Values:
+        """Find how much of each slot the segments cover: shape ``(count,)``, 0 … 1."""
+        _, covered = self._weights(start, resolution, count)
+        return covered / to_microseconds(resolution)
+
+    def _weights(self, start: datetime, resolution: timedelta, count: int) -> tuple[Values, Values]:
+        """Add up value times time, and time, in each slot [µs]."""
         edges = to_datetime64(start) + np.arange(count + 1) * np.timedelta64(
             to_microseconds(resolution), "us"
         )
@@ -99,8 +110,7 @@ class Timeline:
             lasts = (np.minimum(edges[first + 1 : last + 1], end) - opens).astype(np.float64)
             weighted[first:last] += lasts * segment.value
             covered[first:last] += lasts
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return weighted / covered
+        return weighted, covered
 
 
 def _slots(segment: Segment, start: datetime, resolution: timedelta, count: int) -> tuple[int, int]:

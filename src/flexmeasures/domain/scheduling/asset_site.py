@@ -25,7 +25,15 @@ from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.scheduling.needs import ChargingSession, session
 from flexmeasures.domain.scheduling.reach import within_reach
 from flexmeasures.domain.scheduling.schedule import SitePlan
-from flexmeasures.domain.scheduling.site import Commitment, Curtailable, Device, ShiftableLoad, Site, Tariff
+from flexmeasures.domain.scheduling.site import (
+    Commitment,
+    Connection,
+    Curtailable,
+    Device,
+    ShiftableLoad,
+    Site,
+    Tariff,
+)
 from flexmeasures.domain.time import daily_periods, format_in_zone
 
 __all__ = ["AssetSite", "Situation", "make_asset_site", "soc_of_asset", "with_usual_size"]
@@ -58,6 +66,7 @@ class Situation:
         usage_mw: What is expected to be drawn from its store (n,) [MW]; None: nothing.
         executed_mw: What it was scheduled to do in the last slots before the start (h,) [MW], h slots a day.
         commitments: What was agreed or is preferred for the asset as a whole.
+        connection: Limits of its power that the grid asks for.
     """
 
     name: str
@@ -75,6 +84,7 @@ class Situation:
     usage_mw: FloatArray | None = None
     executed_mw: FloatArray | None = None
     commitments: tuple[Commitment, ...] = ()
+    connection: Connection = Connection()
 
     @property
     def slots(self) -> int:
@@ -149,7 +159,7 @@ def make_asset_site(model: FlexModel, at: Situation) -> AssetSite:
         devices = (Curtailable(at.name, _forecast(at), model.minimum_mw, model.price),)
     hours = np.full(at.slots, at.hours)
     devices = tuple(within_reach(one, hours) if isinstance(one, StorageUse) else one for one in devices)
-    site = Site(devices, at.tariff, commitments=at.commitments, name=at.name)
+    site = Site(devices, at.tariff, at.connection, at.commitments, name=at.name)
     return AssetSite(site, stays, asked, tuple(notes))
 
 

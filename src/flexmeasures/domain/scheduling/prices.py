@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from flexmeasures.domain.scheduling.flex_model import EvseModel, FlexModel
 from flexmeasures.domain.scheduling.linear import FloatArray
+from flexmeasures.domain.scheduling.site import Tariff
 from flexmeasures.domain.time import daily_periods
 
-__all__ = ["PriceSeries", "fill_prices", "like_neighbours", "needed_until"]
+__all__ = ["PriceSeries", "fill_prices", "like_neighbours", "needed_until", "until_forecast"]
 
 
 @dataclass(frozen=True)
@@ -81,3 +82,27 @@ def needed_until(
             periods = daily_periods(start, end, zone, stay.arrival, stay.departure)
             wanted += [closes for _, closes in periods if start < closes <= end]
     return max(wanted, default=None)
+
+
+def until_forecast(
+    tariff: Tariff, forecast: FloatArray | None, notes: list[str]
+) -> tuple[Tariff, FloatArray | None]:
+    """Plan no further than the power is forecast.
+
+    Args:
+        tariff: Of n slots.
+        forecast: Power of each slot (n,) [MW], nan where unknown; None: nothing is forecast.
+        notes: Get a sentence about it.
+    """
+    slots = np.size(tariff.import_price)
+    unknown = np.flatnonzero(~np.isfinite(forecast)) if forecast is not None else np.empty(0)
+    if forecast is None or not unknown.size or unknown[0] == 0:
+        return tariff, forecast
+    end = int(unknown[0])
+    notes.append(f"Its power is forecast for {end} of {slots} slots, so the schedule ends there.")
+    cut = {
+        name: np.asarray(series)[:end]
+        for name in ("import_price", "export_price", "co2_kg_per_mwh", "assumed")
+        if (series := getattr(tariff, name)) is not None
+    }
+    return replace(tariff, **cut), forecast[:end]  # type: ignore[arg-type]
