@@ -19,8 +19,8 @@ def as_asked(
 ) -> tuple[Tariff, Connection]:
     """Lay what the grid asks over the prices of a plan, and state its limits.
 
-    A price difference is added to the prices of both directions: it says what energy is worth to the grid there and then,
-    and one direction alone would pay for turning the same energy round and round.
+    A price difference is added to the prices of both directions: it says what energy is worth to the grid there and
+    then, and one direction alone would pay for turning the same energy round and round.
 
     Args:
         signals: Of the asset; None: nothing is asked.

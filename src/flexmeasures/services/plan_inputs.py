@@ -17,6 +17,7 @@ from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.stores.users import user_ids_with_role
 from flexmeasures.data.tables import Asset, ScheduleRecord
 from flexmeasures.domain.beliefs import Series
+from flexmeasures.domain.coordination import GridSignals
 from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
 from flexmeasures.domain.scheduling import Commitment, Objective, PlanOptions, Tariff
 from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make_asset_site, with_usual_size
@@ -51,8 +52,8 @@ from flexmeasures.domain.time import (
     to_datetime64,
 )
 from flexmeasures.domain.units import conversion_factor
-from flexmeasures.services.power import read_power
 from flexmeasures.services.grid_signals import as_asked
+from flexmeasures.services.power import read_power
 from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
 __all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs", "unreadable"]

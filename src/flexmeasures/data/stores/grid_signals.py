@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -81,14 +80,14 @@ def signal_rows(
     start, end = window
     found = session.execute(_SIGNALS, {"ids": list(asset_ids), "start": start, "end": end}).all()
     holders = sorted({row.holder_id for row in found if row.holder_id != row.asset_id})
-    capacities: dict[int, Any] = {}
+    capacities: dict[int, float] = {}
     if holders:
         wanted = {"ids": holders, "types": sorted(flexible)}
-        capacities = {holder: total for holder, total in session.execute(_CAPACITIES, wanted)}
+        capacities = {holder: float(total or 0) for holder, total in session.execute(_CAPACITIES, wanted)}
     for row in found:
         kind, share = SignalKind(row.kind), 1.0
         if row.holder_id != row.asset_id and kind is not SignalKind.PRICE_DELTA:
-            total = capacities.get(row.holder_id)
+            total = capacities.get(row.holder_id, 0.0)
             share = (row.capacity_in_mw or 0.0) / total if total else 0.0
         span = Span(row.starts_at, row.ends_at, row.value * share, 0)
         # One source may limit an asset and what it is a part of: both hold, neither outranks the other.

@@ -96,7 +96,9 @@ class UpstreamTarget(db.Model):  # type: ignore[misc, name-defined]
     """
 
     __tablename__ = "upstream_target"
-    __table_args__ = (UniqueConstraint("upstream_id", "resource_name", name="upstream_target_resource_name_key"),)
+    __table_args__ = (
+        UniqueConstraint("upstream_id", "resource_name", name="upstream_target_resource_name_key"),
+    )
 
     upstream_id: Mapped[int] = mapped_column(ForeignKey("upstream.id", ondelete="CASCADE"), primary_key=True)
     asset_id: Mapped[int] = mapped_column(

@@ -84,7 +84,7 @@ class Situation:
     usage_mw: FloatArray | None = None
     executed_mw: FloatArray | None = None
     commitments: tuple[Commitment, ...] = ()
-    connection: Connection = Connection()
+    connection: Connection = field(default_factory=Connection)
 
     @property
     def slots(self) -> int:
