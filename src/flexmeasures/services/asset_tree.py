@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import Asset
+from flexmeasures.data.tables import Asset, Sensor, SensorReference, User
+from flexmeasures.domain.errors import Conflict
 
-__all__ = ["ids_of_subtree", "move_to_account"]
+__all__ = ["check_not_named", "hand_over", "ids_of_subtree", "sensors_of"]
 
 
 def ids_of_subtree(session: Session, asset_id: int) -> list[int]:
@@ -17,10 +20,41 @@ def ids_of_subtree(session: Session, asset_id: int) -> list[int]:
     return list(session.scalars(select(tree.c.id).order_by(tree.c.id)))
 
 
-def move_to_account(session: Session, asset: Asset, account_id: int | None) -> None:
-    """Give an asset to another account with all its parts."""
-    if asset.account_id == account_id:
+def hand_over(session: Session, asset: Asset, owner: User) -> None:
+    """Give an asset to another owner, and to that owner's account with all its parts."""
+    if asset.owner_id == owner.id and asset.account_id == owner.account_id:
         return
     session.flush()
     ids = ids_of_subtree(session, asset.id)
-    session.execute(update(Asset).where(Asset.id.in_(ids)).values(account_id=account_id))
+    of_the_same = Asset.id.in_(ids), Asset.owner_id == asset.owner_id
+    session.execute(update(Asset).where(*of_the_same).values(owner_id=owner.id))
+    session.execute(update(Asset).where(Asset.id.in_(ids)).values(account_id=owner.account_id))
+
+
+def check_not_named(session: Session, sensor_ids: Sequence[int], going: Sequence[int] = ()) -> None:
+    """Make sure that sensors may go: no flex model, flex context or graph of an asset that stays names them.
+
+    Args:
+        session: For looking up references.
+        sensor_ids: The sensors.
+        going: Assets that go together with them.
+
+    Raises:
+        Conflict: If one is named; says by which asset.
+    """
+    query = (
+        select(SensorReference)
+        .where(SensorReference.sensor_id.in_(sensor_ids), SensorReference.asset_id.not_in(going))
+        .order_by(SensorReference.asset_id, SensorReference.field)
+    )
+    named = session.scalars(query.limit(1)).first()
+    if named is not None:
+        raise Conflict(
+            f"Sensor {named.sensor_id} is named by {named.field} of asset {named.asset_id}. Name another one there"
+            " first."
+        )
+
+
+def sensors_of(session: Session, asset_ids: Sequence[int]) -> list[int]:
+    """List the sensors of assets, by id."""
+    return list(session.scalars(select(Sensor.id).where(Sensor.asset_id.in_(asset_ids)).order_by(Sensor.id)))

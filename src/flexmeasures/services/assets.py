@@ -18,12 +18,14 @@ from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
+from flexmeasures.domain.rights import OWNER_RULES, Action, may
 from flexmeasures.domain.units import is_power_unit
 from flexmeasures.services.checks import Checks, FieldErrors
-from flexmeasures.services.flex_models import check_flex_model, check_references
+from flexmeasures.services.flex_models import check_flex_model, check_references, note_references
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
+from flexmeasures.services.rights import actor_of, may_by_owner, owner_scope, thing_of
 from flexmeasures.services.structure import DUMMY_MARKET
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.services.users import has_role
 
 __all__ = [
     "SMALLEST_CAPACITY_IN_MW",
@@ -186,6 +188,7 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     session.add(asset)
     session.flush()
     add_sensor_to(session, asset, name, unit_of_power(new.unit), new.event_resolution, new.timezone)
+    note_references(session, asset)
     return asset
 
 
@@ -194,14 +197,14 @@ def unit_of_power(shown: str) -> str:
     return shown if is_power_unit(shown) else POWER_UNIT
 
 
-def find_visible_asset(session: Session, user: User, asset_id: int, for_change: bool = False) -> Asset:
-    """Get an asset that a user may see, and change: any for an admin, their own for others.
+def find_visible_asset(session: Session, user: User, asset_id: int, action: Action = Action.READ) -> Asset:
+    """Get a connection with which a user may do something: any for an admin, their own for others.
 
     Args:
         session: Within its transaction.
         user: Who asks.
         asset_id: Of the asset.
-        for_change: Whether others are kept from changing it until the transaction ends.
+        action: What for. To be changed or deleted, others are kept from it until the transaction ends.
 
     Raises:
         NotFound: If there is no such asset, or it belongs to somebody else: the user learns no difference.
@@ -210,9 +213,9 @@ def find_visible_asset(session: Session, user: User, asset_id: int, for_change: 
     if 0 < asset_id <= store.MAX_ID:
         # A stranger must not be able to lock an asset, so whose it is comes first.
         asset = session.get(Asset, asset_id)
-        if asset is not None and not (asset.is_connection and (is_admin(user) or asset.owner_id == user.id)):
+        if asset is not None and not may_by_owner(user, action, asset):
             asset = None
-        if asset is not None and for_change:
+        if asset is not None and action is not Action.READ:
             asset = store.lock_asset(session, asset_id)
     if asset is None:
         raise NotFound(f"Asset {asset_id} not found")
@@ -440,7 +443,7 @@ def _humanise(name: str) -> str:
 
 def visible_assets(session: Session, user: User) -> list[Asset]:
     """List the assets that a user may see, the newest first: all for an admin, their own for others."""
-    return store.list_assets(session, None if is_admin(user) else user.id)
+    return store.list_assets(session, owner_scope(user))
 
 
 def list_assets_of(session: Session, user: User, owner_id: int | None) -> list[Asset]:
@@ -451,13 +454,15 @@ def list_assets_of(session: Session, user: User, owner_id: int | None) -> list[A
     """
     if owner_id is None:
         return visible_assets(session, user)
-    if owner_id != user.id and not is_admin(user):
+    if owner_scope(user) not in (None, owner_id):
         raise NotAllowed("You may only list your own assets.")
     return store.list_assets(session, owner_id) if 0 < owner_id <= store.MAX_ID else []
 
 
-def resolve_connections(session: Session, user: User, addresses: Sequence[ConnectionAddress]) -> list[Asset]:
-    """Find the assets behind addresses.
+def resolve_connections(
+    session: Session, user: User, addresses: Sequence[ConnectionAddress], action: Action = Action.READ
+) -> list[Asset]:
+    """Find the assets behind addresses with which a user may do something.
 
     Returns:
         An asset for each address, in their order.
@@ -471,8 +476,9 @@ def resolve_connections(session: Session, user: User, addresses: Sequence[Connec
         session,
         ids=[a.asset_id for a in addresses if a.asset_id is not None],
         names=[a.name for a in addresses if a.name is not None],
-        owner_id=None if is_admin(user) else user.id,
     )
+    actor = actor_of(user)
+    found = [asset for asset in found if may(actor, action, thing_of(asset), OWNER_RULES)]
     by_id = {asset.id: asset for asset in found}
     by_name = {asset.display_name: asset for asset in found} | {asset.name: asset for asset in found}
     assets = []

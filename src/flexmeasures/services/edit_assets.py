@@ -8,13 +8,19 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.names import clean_name
-from flexmeasures.services.asset_tree import move_to_account
+from flexmeasures.services.asset_tree import (
+    check_not_named,
+    hand_over,
+    ids_of_subtree,
+    sensors_of,
+)
 from flexmeasures.services.assets import (
     NewAsset,
     check_asset_fields,
@@ -24,7 +30,7 @@ from flexmeasures.services.assets import (
     unit_of_power,
 )
 from flexmeasures.services.checks import Checks
-from flexmeasures.services.flex_models import check_flex_model, check_references
+from flexmeasures.services.flex_models import check_flex_model, check_references, note_references
 
 __all__ = ["UNCHANGED", "AssetChanges", "Unchanged", "delete_asset", "edit_asset"]
 
@@ -100,12 +106,7 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
         check_flex_model(checks, asset_type, outcome.flex_model, outcome.name)
         whose = (outcome.owner_id, outcome.name)
         check_references(session, checks, (asset_type, outcome.flex_model), whose, actor)
-    if outcome.name != asset.name:
-        checks.that(
-            not store.asset_name_is_taken(session, outcome.name),
-            "name",
-            f"An asset with the name {outcome.name} already exists.",
-        )
+    _check_place_in_tree(session, checks, asset, outcome)
     if outcome.event_resolution != asset.sensor.event_resolution:
         checks.that(
             time_range(session, asset.sensor.id) is None,
@@ -115,14 +116,37 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
     checks.done()
     if outcome.display_name != asset.display_name:
         check_display_name(session, outcome.display_name or "")
+    _apply(session, asset, changed)
+
+
+def _check_place_in_tree(session: Session, checks: Checks, asset: Asset, outcome: NewAsset) -> None:
+    """Check that an asset may have a name and an owner where it stands in the tree."""
+    owner = session.get(User, outcome.owner_id) if 0 < outcome.owner_id <= store.MAX_ID else None
+    account_id = asset.account_id if owner is None else owner.account_id
+    moves = account_id != asset.account_id
+    checks.that(
+        not moves or asset.parent_id is None,
+        "owner_id",
+        f"Asset {asset.id} is a part of asset {asset.parent_id}, so it stays in the account of the whole.",
+    )
+    if outcome.name != asset.name or moves:
+        taken = outcome.name != asset.name and store.asset_name_is_taken(session, outcome.name)
+        taken = taken or store.sibling_name_is_taken(session, account_id, asset.parent_id, outcome.name)
+        checks.that(not taken, "name", f"An asset with the name {outcome.name} already exists.")
+
+
+def _apply(session: Session, asset: Asset, changed: dict[str, Any]) -> None:
+    """Write changes that were checked."""
     if "owner_id" in changed:
-        move_to_account(session, asset, session.get_one(User, changed["owner_id"]).account_id)
+        hand_over(session, asset, session.get_one(User, changed["owner_id"]))
     if "unit" in changed and time_range(session, asset.sensor.id) is None:
         # What is stored stays in the unit in which it is stored, with whatever unit the asset is shown.
         asset.sensor.unit = unit_of_power(changed["unit"])
     for field, value in changed.items():
         setattr(asset.sensor if field in _OF_SENSOR else asset, field, value)
     asset.sensor.name = asset.name
+    if {"flex_model", "asset_type_name"} & changed.keys():
+        note_references(session, asset)
     session.flush()
     session.refresh(asset)
 
@@ -136,8 +160,13 @@ def _describe(asset: Asset) -> NewAsset:
 
 
 def delete_asset(session: Session, asset: Asset) -> None:
-    """Remove an asset, its sensor and all beliefs about it."""
-    sensor = asset.sensor
-    session.delete(asset)
-    session.flush()  # its sensor and the beliefs go with it, by triggers
-    session.expunge(sensor)
+    """Remove an asset with its parts, their sensors and all beliefs about these.
+
+    Raises:
+        Conflict: If an asset that stays names one of the sensors.
+    """
+    session.flush()
+    going = ids_of_subtree(session, asset.id)
+    check_not_named(session, sensors_of(session, going), going)
+    session.execute(delete(Asset).where(Asset.id == asset.id))  # the rest goes with it, by the database
+    session.expire_all()

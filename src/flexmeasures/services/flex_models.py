@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.sensors import find_sensors
-from flexmeasures.data.stores.users import user_ids_with_role
-from flexmeasures.data.tables import Asset, AssetType, User
+from flexmeasures.data.tables import Asset, AssetType, SensorReference, User
 from flexmeasures.domain.errors import BadFlexModel, NotFound
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.scheduling.flex_model import (
@@ -24,12 +23,14 @@ from flexmeasures.domain.scheduling.flex_model import (
 from flexmeasures.domain.scheduling.references import NamedSensor, may_read, sensor_references
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.plan_inputs import unreadable
+from flexmeasures.services.rights import actor_of
 
 __all__ = [
     "NewAssetType",
     "check_flex_model",
     "check_references",
     "create_asset_type",
+    "note_references",
     "set_flex_model_of_asset",
     "set_flex_model_of_type",
 ]
@@ -158,16 +159,37 @@ def check_references(
     if merged is None or "flex_model" in checks.errors:
         return
     references = sensor_references(read_flex_model(merged, whose[1]))
+    if not references:
+        return
     found = find_sensors(session, [one.sensor_id for one in references])
-    admins = user_ids_with_role(session, ["admin"]).get("admin", []) if references else []
+    owner = session.get(User, whose[0])
+    readers = [actor_of(user) for user in (owner, actor) if user is not None]
     for one in references:
-        _, owner_id, is_market = found.get(one.sensor_id, (None, None, False))
-        thing = NamedSensor(owner_id, is_market) if one.sensor_id in found else None
-        readers = [whose[0]] if actor is None else [whose[0], actor.id]
-        allowed = all(may_read(one, thing, reader, admins) for reader in readers)
+        there = found.get(one.sensor_id)
+        thing = None if there is None else NamedSensor(there.account_id, there.owner_id, there.is_market)
+        allowed = all(may_read(one, thing, reader) for reader in readers)
         checks.that(
             allowed or (actor is None and thing is None), "flex_model", str(unreadable(one, whose[1]))
         )
+
+
+def note_references(session: Session, asset: Asset) -> None:
+    """Keep a row for each sensor that the flex model of an asset names, so that it is not deleted; checked before."""
+    session.flush()
+    old = SensorReference.asset_id == asset.id, SensorReference.field.startswith("flex_model.")
+    session.execute(delete(SensorReference).where(*old))
+    if not asset.flex_model:
+        return
+    of_type = asset.asset_type.flex_model or DOCUMENTED_FLEX_MODELS.get(asset.asset_type_name)
+    merged = merge_flex_models(of_type, asset.flex_model)
+    named = [] if merged is None else sensor_references(read_flex_model(merged, asset.name))
+    there = find_sensors(session, [one.sensor_id for one in named])
+    for one in named:
+        if one.sensor_id in there and one.field in asset.flex_model:
+            session.add(
+                SensorReference(asset_id=asset.id, field=f"flex_model.{one.field}", sensor_id=one.sensor_id)
+            )
+    session.flush()
 
 
 def set_flex_model_of_asset(session: Session, own: FlexModelFields | None, asset_id: int) -> Asset:
@@ -185,7 +207,7 @@ def set_flex_model_of_asset(session: Session, own: FlexModelFields | None, asset
     check_references(session, checks, (asset.asset_type, own), (asset.owner_id, asset.name))
     checks.done()
     asset.flex_model = None if own is None else dict(own)
-    session.flush()
+    note_references(session, asset)
     return asset
 
 

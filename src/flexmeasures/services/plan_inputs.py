@@ -19,6 +19,7 @@ from flexmeasures.data.tables import Asset, ScheduleRecord
 from flexmeasures.domain.beliefs import Series
 from flexmeasures.domain.coordination import GridSignals
 from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
+from flexmeasures.domain.rights import Actor
 from flexmeasures.domain.scheduling import Commitment, Objective, PlanOptions, Tariff
 from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make_asset_site, with_usual_size
 from flexmeasures.domain.scheduling.flex_model import (
@@ -218,10 +219,12 @@ class _Known:
         ids = [wish.asset.id for wish, _ in wanted]
         named = {ref.sensor_id for _, model in wanted for ref in sensor_references(model)}
         found = find_sensors(session, named | {wish.asset.market_id or 0 for wish, _ in wanted})
-        self.sensors = {number: sensor for number, (sensor, _, _) in found.items()}
-        self.named = {number: NamedSensor(owner, market) for number, (_, owner, market) in found.items()}
+        self.sensors = {number: one.sensor for number, one in found.items()}
+        self.named = {
+            number: NamedSensor(one.account_id, one.owner_id, one.is_market) for number, one in found.items()
+        }
         self.admins: frozenset[int] = frozenset()
-        if any(one.owner_id is not None for one in self.named.values()):
+        if not all(one.is_public for one in self.named.values()):
             self.admins = frozenset(user_ids_with_role(session, ["admin"]).get("admin", ()))
         self.public = PublicBeliefs()
         self.measured: dict[int, Series] = {}
@@ -232,7 +235,7 @@ class _Known:
         if wanted:
             start, end = min(wish.start for wish, _ in wanted), max(wish.end for wish, _ in wanted)
             window = PortfolioWindow(start, end, scheduled=False)
-            of_assets = [number for number, one in self.named.items() if one.owner_id is not None]
+            of_assets = [number for number, one in self.named.items() if not one.is_public]
             public = [self.sensors[number] for number in self.named.keys() - set(of_assets)]
             self.public = read_public_beliefs(session, public, window, trusted)
             self.measured = read_series(session, [self.sensors[number] for number in of_assets], window)
@@ -322,7 +325,7 @@ class _Known:
 
         Of a public sensor only what those say counts whom the sensor or the owner of the asset trusts.
         """
-        is_public = self.named[sensor_id].owner_id is None
+        is_public = self.named[sensor_id].is_public
         sources = self.public.sources_for(sensor_id, wish.asset.owner_id) if is_public else None
         key = (sensor_id, sources, wish.start, wish.resolution, wish.slots)
         if key not in self._binned:
@@ -337,8 +340,11 @@ class _Known:
 
     def _check_references(self, wish: PlanWish, model: FlexModel) -> None:
         """Refuse to read what the owner of the asset may not read; not to be told from what does not exist."""
+        asset = wish.asset
+        roles = frozenset({"admin"}) if asset.owner_id in self.admins else frozenset()
+        reader = Actor(asset.owner_id, asset.account_id or 0, roles)
         for ref in sensor_references(model):
-            if not may_read(ref, self.named.get(ref.sensor_id), wish.asset.owner_id, self.admins):
+            if not may_read(ref, self.named.get(ref.sensor_id), reader):
                 raise unreadable(ref, wish.asset.name)
 
     def _tariff(self, wish: PlanWish, model: FlexModel) -> tuple[Tariff, list[str]]:

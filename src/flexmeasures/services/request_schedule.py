@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.assets import MAX_ID, lock_device_state
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.errors import BadAddress, BadValues, Conflict, InvalidTime, NotFound
+from flexmeasures.domain.rights import Action
 from flexmeasures.domain.time import format_duration, format_instant
-from flexmeasures.services.users import is_admin
+from flexmeasures.services.rights import may_by_owner
 
 __all__ = [
     "SCHEDULED_TYPES",
@@ -95,11 +96,12 @@ def find_device(
         BadAddress: If no schedules are made for its type.
     """
     found = session.get(Asset, asset_id) if asset_id <= MAX_ID else None
-    asset = _check_owner(user, found, asset_id)
+    action = Action.CREATE_CHILDREN if lock else Action.READ
+    asset = _check_owner(user, found, asset_id, action)
     if lock:
         # Only now, or a stranger could make the owner wait; and again, because it may have changed hands meanwhile.
         lock_device_state(session, asset_id)
-        asset = _check_owner(user, session.get(Asset, asset_id, populate_existing=True), asset_id)
+        asset = _check_owner(user, session.get(Asset, asset_id, populate_existing=True), asset_id, action)
     if asset.asset_type_name not in types and not (types == SCHEDULED_TYPES and _is_flexible(asset)):
         raise BadAddress(
             f"Asset {asset_id} is a {asset.asset_type.display_name}. UDI events are understood for {', '.join(types)}."
@@ -107,8 +109,8 @@ def find_device(
     return asset
 
 
-def _check_owner(user: User, asset: Asset | None, asset_id: int) -> Asset:
-    if asset is None or not (asset.is_connection and (asset.owner_id == user.id or is_admin(user))):
+def _check_owner(user: User, asset: Asset | None, asset_id: int, action: Action) -> Asset:
+    if asset is None or not may_by_owner(user, action, asset):
         raise NotFound(f"You have no asset with id {asset_id}. Choose one of your own.")
     return asset
 

@@ -11,7 +11,7 @@ from flexmeasures.data.stores import assets as store
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.quoting import quote
-from flexmeasures.services.users import is_admin
+from flexmeasures.services.rights import owner_scope
 
 __all__ = ["Resource", "find_resource", "list_groups", "pluralise"]
 
@@ -43,7 +43,7 @@ def find_resource(session: Session, user: User, name: str) -> Resource:
     Raises:
         NotFound: If there is none, or all of it belongs to others: the user learns no difference.
     """
-    owner_id = None if is_admin(user) else user.id
+    owner_id = owner_scope(user)
     types = _GROUPS | {pluralise(t.display_name): (t.name,) for t in store.list_asset_types(session)}
     if name in types:
         assets = store.list_assets(session, owner_id, types[name])

@@ -16,8 +16,10 @@ from flexmeasures.data.tables import Role, User
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from flexmeasures.domain.names import clean_name, require_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
+from flexmeasures.domain.rights import OWNER_RULES, PLATFORM_ROLES, Action, Kind, Thing, may
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.checks import Checks
+from flexmeasures.services.rights import actor_of
 
 __all__ = [
     "UserChanges",
@@ -155,14 +157,14 @@ def list_users(session: Session, include_inactive: bool = False) -> list[User]:
     return list(session.scalars(query if include_inactive else query.where(User.active)))
 
 
-def find_visible_user(session: Session, asker: User, user_id: int) -> User:
-    """Get a user: oneself, or anybody for an admin.
+def find_visible_user(session: Session, asker: User, user_id: int, action: Action = Action.READ) -> User:
+    """Get a user with whom somebody may do something: oneself, or anybody for an admin.
 
     Raises:
         NotAllowed: If the asker is neither; whether there is such a user, they do not learn.
         NotFound: If there is no such user.
     """
-    if user_id != asker.id and not is_admin(asker):
+    if not may(actor_of(asker), action, Thing(Kind.USER, owner_id=user_id), OWNER_RULES):
         raise NotAllowed("You may only see and change your own account.")
     user = session.get(User, user_id) if 0 < user_id <= MAX_ID else None
     if user is None:
@@ -239,12 +241,6 @@ def reset_password(session: Session, user: User, password_hash: str) -> None:
 def _log_out_everywhere(user: User) -> None:
     """Make all cookies and tokens of a user invalid: they hold what is replaced here."""
     user.fs_uniquifier = uuid.uuid4().hex
-
-
-PLATFORM_ROLES = frozenset(
-    {"admin", "admin-reader", "account-admin", "consultant", "task-runner", "anonymous"}
-)
-"""Roles that only a user can have: an account of such a role gives its users no rights by it."""
 
 
 def has_role(user: User, *names: str) -> bool:

@@ -15,6 +15,7 @@ from flexmeasures.api.rest.answers import ASSET, ASSETS, BAD_FIELDS, BAD_ID, FOR
 from flexmeasures.api.rest.door import in_transaction, read_arguments, read_id, read_json, sender
 from flexmeasures.api.rest.forms import Form, between, fill_in, not_null
 from flexmeasures.data.tables import Asset
+from flexmeasures.domain.rights import Action
 from flexmeasures.services.assets import (
     SMALLEST_CAPACITY_IN_MW,
     SOC_ORDER,
@@ -199,7 +200,7 @@ def get_asset(session: Session, asset_id: str) -> Response:
 def patch_asset(session: Session, asset_id: str) -> Response:
     """Change an asset of one's own; for admins any."""
     user = sender()
-    asset = find_visible_asset(session, user, read_id(asset_id, "asset"), for_change=True)
+    asset = find_visible_asset(session, user, read_id(asset_id, "asset"), Action.UPDATE)
     form = fill_in(AssetPatch, read_json(request), "json", FIELD_ALIASES)
     fields = {name: getattr(form, name) for name in form.model_fields_set - {"id"}}
     if form.event_resolution is not None:
@@ -213,7 +214,7 @@ def patch_asset(session: Session, asset_id: str) -> Response:
 @in_transaction
 def remove_asset(session: Session, asset_id: str) -> Response:
     """Remove an asset of one's own with all its data; for admins any."""
-    delete_asset(session, find_visible_asset(session, sender(), read_id(asset_id, "asset"), for_change=True))
+    delete_asset(session, find_visible_asset(session, sender(), read_id(asset_id, "asset"), Action.DELETE))
     return Response(status=204)
 
 

@@ -27,6 +27,7 @@ from flexmeasures.api.rest.forms import Form, fill_in, not_null
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.connectors import mail
 from flexmeasures.data.tables import User
+from flexmeasures.domain.rights import Action
 from flexmeasures.services.users import (
     UserChanges,
     edit_user,
@@ -92,7 +93,7 @@ def get_user(session: Session, user_id: str) -> Response:
 def patch_user(session: Session, user_id: str) -> Response:
     """Change one's own account, but for its rights; for admins any, but for their own rights."""
     editor = sender()
-    user = find_visible_user(session, editor, read_id(user_id, "user"))
+    user = find_visible_user(session, editor, read_id(user_id, "user"), Action.UPDATE)
     form = fill_in(UserPatch, read_json(request), "json")
     roles = form.flexmeasures_roles
     changes = UserChanges(
@@ -110,7 +111,7 @@ def reset_user_password(session: Session, user_id: str) -> Response:
 
     For oneself; for admins anybody. If the mails cannot be sent, nothing is changed.
     """
-    user = find_visible_user(session, sender(), read_id(user_id, "user"))
+    user = find_visible_user(session, sender(), read_id(user_id, "user"), Action.UPDATE)
     reset_password(session, user, hash_new_password(secrets.token_urlsafe(24)))
     with mail.together():
         send_password_reset_notice(user)

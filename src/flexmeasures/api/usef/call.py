@@ -19,6 +19,7 @@ from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.addresses import NamingAuthority, parse_connection
 from flexmeasures.domain.beliefs import InsertPolicy
 from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.rights import Action
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.services.assets import resolve_connections
 from flexmeasures.services.record_beliefs import Recording
@@ -94,10 +95,10 @@ def period_end(message: Any) -> datetime:
         raise statuses.INVALID_PERIOD(str(error)) from None
 
 
-def connections_of(call: Call, groups: Sequence[Group]) -> dict[str, Asset]:
-    """Find the user's assets behind the addresses of a message, by address."""
+def connections_of(call: Call, groups: Sequence[Group], action: Action) -> dict[str, Asset]:
+    """Find the assets behind the addresses of a message with which the user may do something, by address."""
     names = list(dict.fromkeys(name for group in groups for name in group.addresses))
-    assets = resolve_connections(call.session, call.user, [parse_connection(name) for name in names])
+    assets = resolve_connections(call.session, call.user, [parse_connection(name) for name in names], action)
     return dict(zip(names, assets, strict=True))
 
 

@@ -31,6 +31,7 @@ from flexmeasures.data.tables import Asset, Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.quoting import quote
+from flexmeasures.domain.rights import Action
 from flexmeasures.domain.time import EPOCH, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor, is_price_unit, power_factor
 from flexmeasures.jobs.forecasts import place_forecasts
@@ -93,7 +94,7 @@ def _read_power(
     default: tuple[str, ...] | None,
 ) -> Body:
     end = period_end(message)
-    assets = connections_of(call, message.groups)
+    assets = connections_of(call, message.groups, Action.READ)
     for asset in assets.values():
         check_resolution(asset.sensor, message.resolution)
     _check_size(call, [asset.sensor.event_resolution for asset in assets.values()], end - message.start)
@@ -153,7 +154,7 @@ def post_prognosis(call: Call, raw: Mapping[str, Any]) -> Body:
 
 
 def _record_power(call: Call, message: Any, how: Recording) -> tuple[dict[str, Asset], Added]:
-    assets = connections_of(call, message.groups)
+    assets = connections_of(call, message.groups, Action.CREATE_CHILDREN)
     for group in message.groups:
         for name in group.addresses:
             _check_signs(name, assets[name], group.values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.tables import Asset, Market, Sensor
 
-__all__ = ["find_power_sensors", "find_sensors"]
+__all__ = ["FoundSensor", "find_power_sensors", "find_sensors"]
 
 
 def find_power_sensors(session: Session, asset_ids: Iterable[int]) -> dict[int, Sensor]:
@@ -23,22 +24,31 @@ def find_power_sensors(session: Session, asset_ids: Iterable[int]) -> dict[int, 
     return {row.id: row.Sensor for row in session.execute(query)}
 
 
-def find_sensors(session: Session, ids: Iterable[int]) -> dict[int, tuple[Sensor, int | None, bool]]:
-    """Find sensors by id in one query.
+@dataclass(frozen=True)
+class FoundSensor:
+    """A sensor and whose it is.
 
-    Returns:
-        By id, the sensor, the owner of the asset whose power it is (None: it is that of no asset), and whether it is
-        a market's.
+    Attributes:
+        account_id: The account of its asset; None: it is public.
+        owner_id: The owner of its asset, if that is a connection.
+        is_market: Whether it is a market's.
     """
+
+    sensor: Sensor
+    account_id: int | None
+    owner_id: int | None
+    is_market: bool
+
+
+def find_sensors(session: Session, ids: Iterable[int]) -> dict[int, FoundSensor]:
+    """Find sensors by id in one query."""
     wanted = [number for number in ids if 0 < number <= MAX_ID]
     if not wanted:
         return {}
     query = (
-        select(Sensor, Asset.owner_id, Market.id.is_not(None))
-        .outerjoin(Asset, Asset.id == Sensor.asset_id)
+        select(Sensor, Asset.account_id, Asset.owner_id, Market.id.is_not(None))
+        .join(Asset, Asset.id == Sensor.asset_id)
         .outerjoin(Market, Market.id == Sensor.id)
         .where(Sensor.id.in_(wanted))
     )
-    return {
-        sensor.id: (sensor, owner_id, is_market) for sensor, owner_id, is_market in session.execute(query)
-    }
+    return {row[0].id: FoundSensor(*row) for row in session.execute(query)}

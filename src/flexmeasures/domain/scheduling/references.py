@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from flexmeasures.domain.rights import Action, Actor, Kind, Thing, may
 from flexmeasures.domain.scheduling.flex_model import FlexModel, HeatBufferModel
 
 __all__ = ["NamedSensor", "SensorReference", "may_read", "sensor_references"]
@@ -32,18 +32,26 @@ class NamedSensor:
     """What there is under an id that a flex model names.
 
     Attributes:
-        owner_id: The owner of the asset whose power it is; None: it is public, as markets and weather are.
+        account_id: The account of its asset; None: it is public, as markets and weather are.
+        owner_id: The owner of its asset, if that has one.
         is_market: Whether it is a market.
     """
 
+    account_id: int | None = None
     owner_id: int | None = None
     is_market: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody may read it."""
+        return self.account_id is None
 
 
 def sensor_references(model: FlexModel) -> tuple[SensorReference, ...]:
     """List the sensors that a flex model names.
 
-    >>> from flexmeasures.domain.scheduling.flex_model import read_flex_model
+    >>> from flexmeasures.domain.rights import Action, Actor, Kind, Thing, may
+    from flexmeasures.domain.scheduling.flex_model import read_flex_model
     >>> [one.field for one in sensor_references(read_flex_model({"kind": "storage", "export_market_id": 3}))]
     ['export_market_id']
     """
@@ -58,19 +66,14 @@ def sensor_references(model: FlexModel) -> tuple[SensorReference, ...]:
     )
 
 
-def may_read(
-    reference: SensorReference, sensor: NamedSensor | None, owner_id: int, admins: Iterable[int] = ()
-) -> bool:
-    """Tell whether the plans of an owner's asset may read a sensor that its flex model names.
-
-    Public sensors are open to all; the power of an asset is open to its owner and to admins.
+def may_read(reference: SensorReference, sensor: NamedSensor | None, reader: Actor) -> bool:
+    """Tell whether plans that are made for somebody may read a sensor that a flex model names.
 
     Args:
         reference: How it is named.
         sensor: What there is; None: nothing.
-        owner_id: The owner of the asset that is planned.
-        admins: Users who may read everything.
+        reader: The owner of the asset that is planned, or who writes the flex model.
     """
     if sensor is None or (reference.is_market and not sensor.is_market):
         return False
-    return sensor.owner_id is None or sensor.owner_id == owner_id or owner_id in admins
+    return may(reader, Action.READ, Thing(Kind.SENSOR, sensor.account_id, sensor.owner_id))

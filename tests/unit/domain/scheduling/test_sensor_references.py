@@ -2,6 +2,7 @@
 
 import pytest
 
+from flexmeasures.domain.rights import Actor
 from flexmeasures.domain.scheduling.flex_model import KINDS, read_flex_model
 from flexmeasures.domain.scheduling.references import (
     NamedSensor,
@@ -28,6 +29,9 @@ def test_every_field_that_names_a_sensor_is_checked(kind):
     assert named >= {"export_market_id", "co2_sensor_id"}
 
 
+OUR_ACCOUNT, OTHER_ACCOUNT = 1, 2
+
+
 @pytest.mark.parametrize(
     ("sensor", "owner", "is_market", "allowed"),
     [
@@ -35,13 +39,19 @@ def test_every_field_that_names_a_sensor_is_checked(kind):
         pytest.param(NamedSensor(), OWNER, False, True, id="public"),
         pytest.param(NamedSensor(is_market=True), OWNER, True, True, id="a market as market"),
         pytest.param(NamedSensor(), OWNER, True, False, id="no market as market"),
-        pytest.param(NamedSensor(OWNER), OWNER, False, True, id="one's own asset"),
-        pytest.param(NamedSensor(OWNER), OWNER, True, False, id="one's own asset as market"),
-        pytest.param(NamedSensor(OTHER), OWNER, False, False, id="somebody else's asset"),
-        pytest.param(NamedSensor(OTHER), ADMIN, False, True, id="an admin reads everything"),
+        pytest.param(NamedSensor(OUR_ACCOUNT, OWNER), OWNER, False, True, id="one's own asset"),
+        pytest.param(NamedSensor(OUR_ACCOUNT, OTHER), OWNER, False, True, id="a colleague's asset"),
+        pytest.param(
+            NamedSensor(OUR_ACCOUNT), OWNER, False, True, id="an asset of the account without owner"
+        ),
+        pytest.param(NamedSensor(OUR_ACCOUNT, OWNER), OWNER, True, False, id="one's own asset as market"),
+        pytest.param(NamedSensor(OTHER_ACCOUNT, OTHER), OWNER, False, False, id="somebody else's asset"),
+        pytest.param(NamedSensor(OTHER_ACCOUNT), OWNER, False, False, id="another account's without owner"),
+        pytest.param(NamedSensor(OTHER_ACCOUNT, OTHER), ADMIN, False, True, id="an admin reads everything"),
     ],
 )
 def test_who_may_read_what(sensor, owner, is_market, allowed):
-    """Public sensors are open to all, power of assets to their owner and to admins; a market must be one."""
+    """Public sensors are open to all, those of an account to its members and to admins; a market must be one."""
     reference = SensorReference("some_id", 7, "something", is_market)
-    assert may_read(reference, sensor, owner, {ADMIN}) is allowed
+    roles = frozenset({"admin"}) if owner == ADMIN else frozenset()
+    assert may_read(reference, sensor, Actor(owner, OUR_ACCOUNT, roles)) is allowed

@@ -1,0 +1,122 @@
+"""Who may do what: the tables of the specification, relation by relation."""
+
+import pytest
+
+from flexmeasures.domain.rights import (
+    ACCOUNT_RULES,
+    OWNER_RULES,
+    PLATFORM_ROLES,
+    Action,
+    Actor,
+    Kind,
+    Thing,
+    may,
+)
+
+OURS, CLIENT, OTHER = 1, 2, 3
+ME, COLLEAGUE, STRANGER = 10, 11, 12
+
+ACTORS = {
+    "member": Actor(ME, OURS),
+    "account-admin": Actor(ME, OURS, frozenset({"account-admin"})),
+    "consultant": Actor(ME, OURS, frozenset({"consultant"}), frozenset({"Consultancy"}), frozenset({CLIENT})),
+    "admin": Actor(ME, OURS, frozenset({"admin"})),
+    "admin-reader": Actor(ME, OURS, frozenset({"admin-reader"})),
+    "anonymous": Actor(ME, OURS, frozenset({"anonymous", "admin"})),
+    "account called admin": Actor(ME, OURS, frozenset(), frozenset({"admin", "account-admin", "consultant"})),
+    "client's member without the role": Actor(ME, OURS, frozenset(), frozenset(), frozenset({CLIENT})),
+}
+
+# r, c, u, d: read, create-children, update, delete; each as a letter where it is allowed.
+LETTERS = {"r": Action.READ, "c": Action.CREATE_CHILDREN, "u": Action.UPDATE, "d": Action.DELETE}
+
+# Actor, whose thing it is, and what is allowed with an account, a user, an asset and a sensor.
+BY_ACCOUNT = [
+    ("member", OURS, "rcu", "r", "rcu", "rc"),
+    ("member", CLIENT, "", "", "", ""),
+    ("member", OTHER, "", "", "", ""),
+    ("member", None, None, None, "r", "r"),
+    ("account-admin", OURS, "rcu", "ru", "rcud", "rcud"),
+    ("account-admin", OTHER, "", "", "", ""),
+    ("account-admin", None, None, None, "r", "r"),
+    ("consultant", OURS, "rcu", "r", "rcu", "rc"),
+    ("consultant", CLIENT, "rcu", "ru", "rcud", "rcud"),
+    ("consultant", OTHER, "", "", "", ""),
+    ("consultant", None, None, None, "r", "r"),
+    ("admin", OTHER, "rcu", "ru", "rcud", "rcud"),
+    ("admin", None, None, None, "rcud", "rcud"),
+    ("admin-reader", OTHER, "r", "r", "r", "r"),
+    ("admin-reader", None, None, None, "r", "r"),
+    ("anonymous", OURS, "", "", "", ""),
+    ("anonymous", None, None, None, "", ""),
+    ("account called admin", OURS, "rcu", "r", "rcu", "rc"),
+    ("account called admin", OTHER, "", "", "", ""),
+    ("client's member without the role", CLIENT, "", "", "", ""),
+]
+
+
+@pytest.mark.parametrize(("who", "whose", "account", "user", "asset", "sensor"), BY_ACCOUNT)
+def test_things_of_accounts(who, whose, account, user, asset, sensor):
+    """The table of accounts and roles: members act, admins of the account and consultants lead, public is read."""
+    expected = {Kind.ACCOUNT: account, Kind.USER: user, Kind.ASSET: asset, Kind.SENSOR: sensor}
+    for kind, letters in expected.items():
+        if letters is not None:
+            thing = Thing(kind, whose, owner_id=COLLEAGUE)
+            found = "".join(k for k, action in LETTERS.items() if may(ACTORS[who], action, thing))
+            assert found == letters, kind
+
+
+@pytest.mark.parametrize(
+    ("who", "allowed"),
+    [("member", ""), ("account-admin", ""), ("consultant", "c"), ("admin", "rc"), ("admin-reader", "r")],
+)
+def test_new_accounts(who, allowed):
+    """Accounts are opened by admins, and by consultants of a consultancy."""
+    platform = Thing(Kind.PLATFORM)
+    assert "".join(k for k, action in LETTERS.items() if may(ACTORS[who], action, platform)) == allowed
+    plain = Actor(ME, OURS, frozenset({"consultant"}), frozenset(), frozenset({CLIENT}))
+    assert not may(plain, Action.CREATE_CHILDREN, platform)
+
+
+def test_everybody_reads_and_changes_themselves():
+    """A user is read by the account and changed by the user; others of the account only read."""
+    me = Thing(Kind.USER, OURS, owner_id=ME)
+    assert may(ACTORS["member"], Action.UPDATE, me)
+    assert not may(ACTORS["member"], Action.DELETE, me)
+    assert may(ACTORS["member"], Action.READ, Thing(Kind.LOG, OURS, owner_id=ME))
+    assert not may(ACTORS["member"], Action.READ, Thing(Kind.LOG, OURS, owner_id=COLLEAGUE))
+    assert may(ACTORS["account-admin"], Action.READ, Thing(Kind.LOG, OURS))
+
+
+@pytest.mark.parametrize(
+    ("who", "owner", "letters"),
+    [
+        ("member", ME, "rcud"),
+        ("member", COLLEAGUE, ""),
+        ("account-admin", COLLEAGUE, ""),
+        ("consultant", STRANGER, ""),
+        ("admin", STRANGER, "rcud"),
+        ("admin-reader", STRANGER, "r"),
+        ("anonymous", ME, ""),
+    ],
+)
+def test_assets_of_owners(who, owner, letters):
+    """API v2_0 knows owners and admins only: an account gives no rights there."""
+    thing = Thing(Kind.ASSET, OURS, owner_id=owner)
+    found = "".join(k for k, action in LETTERS.items() if may(ACTORS[who], action, thing, OWNER_RULES))
+    assert found == letters
+
+
+def test_nothing_is_allowed_that_is_not_listed():
+    """There is no rule that a missing row would allow."""
+    for rules in (ACCOUNT_RULES, OWNER_RULES):
+        assert not may(ACTORS["admin"], Action.DELETE, Thing(Kind.PLATFORM), rules)
+        assert not may(ACTORS["admin"], Action.DELETE, Thing(Kind.ACCOUNT, OTHER), rules)
+        assert not may(ACTORS["admin"], Action.DELETE, Thing(Kind.USER, OTHER), rules)
+
+
+def test_roles_of_the_field_come_from_both():
+    """A user has the market roles of its own and of its account, but platform roles of its own only."""
+    actor = Actor(ME, OURS, frozenset({"Prosumer", "admin"}), frozenset({"Supplier", "admin"}))
+    assert actor.roles_of_the_field == {"Prosumer", "Supplier"}
+    assert {"admin", "account-admin", "consultant"} <= PLATFORM_ROLES
