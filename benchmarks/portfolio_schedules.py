@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select
 from benchmarks import Report, benchmark
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare
-from flexmeasures.data.tables import Asset, Market, ScheduleRecord
+from flexmeasures.data.tables import Asset, Market, PlanRecord
 from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.testing import make_cast, store_values
 
@@ -82,7 +82,7 @@ def _run(report: Report, app, environment: dict[str, str]) -> None:
             assert f"Scheduled {BATTERIES}" in done.stdout, done.stdout + done.stderr
             report(f"{title}: {BATTERIES} batteries, {WORKERS} workers", seconds, per=BATTERIES, target=15.0)
         with app.app_context():
-            stored = db.session.scalar(select(func.count()).select_from(ScheduleRecord))
+            stored = db.session.scalar(select(func.count()).select_from(PlanRecord))
             assert stored == 2 * BATTERIES, stored
     finally:
         peaks = [_stop_worker(worker) for worker in workers]

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import ScheduleRecord
+from flexmeasures.data.tables import PlanDevice
 
 LAST_PRICE = datetime(2015, 1, 3, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def ask(app, owner, cast, work):
         assert owner.post("postUdiEvent", message).status_code == 200
         work()
         with app.app_context():
-            return db.session.scalars(select(ScheduleRecord)).one()
+            return db.session.scalars(select(PlanDevice).options(joinedload(PlanDevice.plan))).one()
 
     return asked
 
@@ -39,7 +40,7 @@ def test_a_target_after_the_last_known_price_is_planned_for(ask):
     assert len(record.power_mw) == 6 * 4
     assert sum(record.power_mw) / 4 == pytest.approx(4)
     assert not record.missed
-    notes = " ".join(record.notes)
+    notes = " ".join(record.plan.notes)
     assert "so the schedule ends at 2015-01-03T02:00:00" in notes
     assert "Prices from 2015-01-03T00:00:00" in notes
     assert "to 2015-01-03T02:00:00" in notes
@@ -51,4 +52,4 @@ def test_without_a_later_target_the_schedule_ends_with_the_prices(ask):
     record = ask(LAST_PRICE - timedelta(hours=4), LAST_PRICE - timedelta(hours=1), 4)
 
     assert len(record.power_mw) == 4 * 4
-    assert "so the schedule ends there." in " ".join(record.notes)
+    assert "so the schedule ends there." in " ".join(record.plan.notes)

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from flexmeasures import cli
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset, FlexibilityOrder, ScheduleRecord
+from flexmeasures.data.tables import Asset, FlexibilityOrder, PlanDevice, PlanRecord
 from flexmeasures.testing import store_values
 
 NOW = ("--now", "2015-01-01T00:00Z")
@@ -56,10 +56,13 @@ def power_at(app, asset, instant):
     """What the newest schedule of an asset says [MW]."""
     with app.app_context():
         query = (
-            select(ScheduleRecord).where(ScheduleRecord.asset_id == asset).order_by(ScheduleRecord.id.desc())
+            select(PlanDevice)
+            .join(PlanDevice.plan)
+            .where(PlanRecord.asset_id == asset)
+            .order_by(PlanRecord.number.desc())
         )
         record = db.session.scalars(query).first()
-        return record.power_mw[(instant - record.start) // record.resolution]
+        return record.power_mw[(instant - record.plan.start) // record.plan.resolution]
 
 
 def test_the_order_book_of_a_slot(run, battery):

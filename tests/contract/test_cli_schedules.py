@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from flexmeasures import cli
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset, AssetType, ScheduleRecord
+from flexmeasures.data.tables import Asset, AssetType, PlanRecord
 from flexmeasures.jobs.queues import get_queue
 
 WINDOW = ("--start", "2015-01-02T00:00Z", "--horizon", "PT24H")
@@ -119,7 +119,7 @@ def test_all_assets_and_those_that_cannot(run, app, cast):
     assert "Scheduled 3 of 4 assets" in said
     assert f"{cast.foreign_asset}: The state of charge of Foreign battery" in said
     with app.app_context():
-        stored = set(db.session.scalars(select(ScheduleRecord.asset_id)))
+        stored = set(db.session.scalars(select(PlanRecord.asset_id)))
     assert stored == {cast.assets[name] for name in ("battery", "station", "two_way")}
 
 

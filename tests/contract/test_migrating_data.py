@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import flask_migrate
@@ -145,6 +146,8 @@ def test_each_value_survives_up_and_down(database):
     flask_migrate.upgrade(revision=HEAD)
     moved = {"soc_in_mwh", "soc_datetime", "soc_udi_event_id"}
     for table, old_rows in before.items():
+        if table == "schedule":  # which are plans now
+            continue
         kept = [name for name in columns[table] if (table, name) not in {("asset", m) for m in moved}]
         expected = [
             tuple(value for name, value in zip(columns[table], row, strict=True) if name in kept)
@@ -207,6 +210,7 @@ def check_new_rows(old: dict[str, tuple[Any, ...]]) -> None:
         if model
     ]
     assert rows("select asset_id, field, sensor_id from sensor_reference order by 1") == sorted(named)
+    check_plans()
     assert rows("select display_name from asset_type where name = 'weather station'") == [
         ("weather station (built-in)",)
     ]
@@ -215,6 +219,50 @@ def check_new_rows(old: dict[str, tuple[Any, ...]]) -> None:
         found = connection.scalar(text("select id from asset where name = 'new'"))
         assert found == lone + 2
         connection.execute(text("delete from asset where name = 'new'"))
+
+
+def check_plans() -> None:
+    """Compare plans with the schedules of `FILL`, of which each asset has one."""
+    first = MARKETS + 1
+    planned = rows(
+        "select asset_id, sensor_id, udi_event_id, power_mw, soc_mwh, targets, plan_device.missed, source_id,"
+        ' recorded_at, start, "end" - start, resolution, cost, baseline, notes, explanation, net_mw, plan.missed'
+        " from plan join plan_device on plan_id = plan.id order by number"
+    )
+    day, quarter = datetime(2021, 1, 1, tzinfo=UTC), timedelta(minutes=15)
+    assert planned == [
+        (
+            *(number, number, number, [1.0, 0.5, number], [0.0, 1.0, 2.0, number]),
+            *({"2021-01-01T01:00:00Z": 2}, [], 22, day, day, 3 * quarter, quarter, number / 3.0),
+            *("forecast", ["a note"], {"marginal_price": [1, 2, 3]}, None, []),
+        )
+        for number in range(first, first + ASSETS)
+    ]
+    assert rows("select count(distinct number), min(number) from plan") == [(ASSETS, 1)]
+    assert rows("select nextval(pg_get_serial_sequence('plan', 'number'))") == [(ASSETS + 1,)]
+
+
+def test_the_plan_of_a_site_becomes_schedules_of_its_devices(database):
+    """Going down, each device of a plan gets a schedule, and numbers go on after the highest one."""
+    fill(1000)
+    flask_migrate.upgrade(revision=HEAD)
+    first = MARKETS + 1
+    with db.engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into plan_device (plan_id, sensor_id, udi_event_id, power_mw, targets, missed)"
+                " select id, :other, 77, array[9, 9, 9], '{}', '[]' from plan where asset_id = :first"
+            ),
+            {"first": first, "other": first + 1},
+        )
+    flask_migrate.downgrade(revision=BEFORE)
+    found = rows(
+        f"select id, udi_event_id, power_mw, cost from schedule where asset_id = {first + 1} order by id"
+    )
+    assert found == [
+        (2, first + 1, [1.0, 0.5, first + 1], pytest.approx((first + 1) / 3)),
+        (ASSETS + 1, 77, [9.0, 9.0, 9.0], pytest.approx(first / 3)),
+    ]
 
 
 def test_what_only_the_newer_version_knows_goes_with_it(database):

@@ -10,7 +10,7 @@ from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, FlexibilityOrder, Market, ScheduleRecord
+from flexmeasures.data.tables import Asset, FlexibilityOrder, Market, PlanDevice, PlanRecord
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.flexibility import Contract, Regulation
@@ -49,8 +49,8 @@ def schedule(session, *asset_ids, start=DAY_TWO):
     outcome = reschedule(session, PortfolioOrder(asset_ids, start, horizon, datetime.now(UTC)), Planning())
     assert not outcome.failures
     session.commit()
-    query = select(ScheduleRecord).where(ScheduleRecord.asset_id == asset_ids[0])
-    return session.scalars(query.order_by(ScheduleRecord.id.desc())).first()
+    query = select(PlanDevice).join(PlanDevice.plan).where(PlanRecord.asset_id == asset_ids[0])
+    return session.scalars(query.order_by(PlanRecord.number.desc())).first()
 
 
 def ask(session, *asset_ids, hour, hours=0.25, now=DAY_TWO, up=0.0, down=0.0, **asked):
@@ -102,7 +102,7 @@ def test_a_car_keeps_its_target(owner, session, cast, work):
     assert owner.post("postUdiEvent", message).status_code == 200
     work()
     station = cast.assets["station"]
-    record = session.scalars(select(ScheduleRecord)).one()
+    record = session.scalars(select(PlanDevice)).one()
     assert record.targets == {"2015-01-02T16:00:00Z": 4.0}
     assert record.power_mw[32:40] == pytest.approx([2.0] * 8)
 

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import event, select
+from sqlalchemy.orm import contains_eager, joinedload
 
 from flexmeasures.app import create
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
+from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, Market, ScheduleRecord, Sensor
+from flexmeasures.data.tables import Asset, Market, PlanDevice, PlanRecord, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.scheduling.rolling import AgreedPower
 from flexmeasures.domain.time import event_grid
 from flexmeasures.jobs.schedules import enqueue_portfolio
 from flexmeasures.services.flex_models import NewAssetType, create_asset_type, set_flex_model_of_asset
-from flexmeasures.services.make_schedule import read_schedule
 from flexmeasures.services.plan_asset import plan_asset
 from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
 from flexmeasures.services.reschedule import PortfolioOrder, reschedule
@@ -57,10 +58,17 @@ def schedule(app, work):
             assert job.get_status(refresh=True) == "finished", job.get_meta()
             assert not job.return_value().failures, job.return_value().failures
         with app.app_context():
-            newest = select(ScheduleRecord).order_by(ScheduleRecord.id)
-            return {r.asset_id: r for r in db.session.scalars(newest) if r.asset_id in asset_ids}
+            newest = select(PlanDevice).join(PlanDevice.plan).order_by(PlanRecord.number)
+            found = db.session.scalars(newest.options(contains_eager(PlanDevice.plan)))
+            return {one.plan.asset_id: one for one in found if one.plan.asset_id in asset_ids}
 
     return run
+
+
+def planned_power(sensor_id):
+    """Read the beliefs of schedulers about the second day, the newest about each event."""
+    window = PortfolioWindow(DAY_TWO, DAY_TWO + 24 * HOUR, scheduled=True)
+    return read_latest_by_sensor(db.session, [sensor_id], window)[sensor_id][1]
 
 
 def store_forecast(app, sensor_id, start, values, ahead=timedelta(days=1)):
@@ -81,15 +89,15 @@ def test_a_battery_with_losses(schedule, flexible):
     """A cycle at 81 % loses more than 90 and 100 EUR/MWh differ: only what is in it is sold, 2.25 of its 2.5 MWh."""
     asset = flexible("battery", {"roundtrip_efficiency": 0.81}, 2.5)
     record = schedule(asset)[asset]
-    assert record.outcome == "optimal"
+    assert record.plan.outcome == "optimal"
     assert record.soc_mwh[-1] == pytest.approx(0.0, abs=1e-6)
     assert min(record.power_mw) == pytest.approx(-2.0)
     assert max(record.power_mw) == pytest.approx(0.0)
-    assert record.cost == pytest.approx(-225.0)
-    assert record.baseline == "doing nothing"
-    assert record.baseline_cost == pytest.approx(0.0)
-    assert record.currency == "EUR"
-    assert record.co2_kg is None
+    assert record.plan.cost == pytest.approx(-225.0)
+    assert record.plan.baseline == "doing nothing"
+    assert record.plan.baseline_cost == pytest.approx(0.0)
+    assert record.plan.currency == "EUR"
+    assert record.plan.co2_kg is None
 
 
 def test_a_charging_point_with_daily_stays(schedule, flexible):
@@ -100,9 +108,9 @@ def test_a_charging_point_with_daily_stays(schedule, flexible):
     power = np.array(record.power_mw)
     assert power[:32] == pytest.approx(0.0)
     assert power[32:40] == pytest.approx(2.0)
-    assert record.baseline == "charging at once"
-    assert (record.cost, record.baseline_cost) == (pytest.approx(360.0), pytest.approx(400.0))
-    assert (record.shifted_mwh, record.shifted_mwh_h) == (pytest.approx(4.0), pytest.approx(24.0))
+    assert record.plan.baseline == "charging at once"
+    assert (record.plan.cost, record.plan.baseline_cost) == (pytest.approx(360.0), pytest.approx(400.0))
+    assert (record.plan.shifted_mwh, record.plan.shifted_mwh_h) == (pytest.approx(4.0), pytest.approx(24.0))
     assert np.isnan(record.soc_mwh[0])
 
 
@@ -129,14 +137,14 @@ def test_a_load_runs_once_and_is_not_repeated(schedule, flexible):
     asset = flexible("building", {"kind": "shiftable_load", "profile_mw": [0.4, 0.4, 0.8, 0.8]})
     first = schedule(asset)[asset]
     assert np.flatnonzero(first.power_mw).tolist() == [32, 33, 34, 35]
-    assert first.cost == pytest.approx(0.6 * 90)
+    assert first.plan.cost == pytest.approx(0.6 * 90)
     half = DAY_TWO + 8.5 * HOUR
     again = schedule(asset, start=half, hours=4)[asset]
     assert np.flatnonzero(again.power_mw).tolist() == [0, 1]
     assert again.power_mw[:2] == pytest.approx([0.8, 0.8])
     after = schedule(asset, start=half + HOUR, hours=4)[asset]
     assert not np.any(after.power_mw)
-    assert after.outcome == "optimal"
+    assert after.plan.outcome == "optimal"
 
 
 def test_curtailment_at_negative_prices(app, cast, schedule, flexible):
@@ -149,9 +157,9 @@ def test_curtailment_at_negative_prices(app, cast, schedule, flexible):
     store_forecast(app, asset, day, np.full(96, -0.5))
     record = schedule(asset, start=day)[asset]
     assert record.power_mw == pytest.approx([-0.5] * 48 + [-0.1] * 48)
-    assert record.baseline == "forecast"
-    assert record.curtailed_mwh == pytest.approx(0.4 * 12)
-    assert record.baseline_cost - record.cost == pytest.approx(0.4 * 12 * 20)
+    assert record.plan.baseline == "forecast"
+    assert record.plan.curtailed_mwh == pytest.approx(0.4 * 12)
+    assert record.plan.baseline_cost - record.plan.cost == pytest.approx(0.4 * 12 * 20)
 
 
 def test_the_documented_types_share_one_model(schedule, cast, flexible):
@@ -160,7 +168,7 @@ def test_the_documented_types_share_one_model(schedule, cast, flexible):
     records = schedule(battery, station)
     assert records[battery].soc_mwh[32] == pytest.approx(0.0)
     assert records[battery].soc_mwh[64] == pytest.approx(5.0)
-    assert records[battery].cost == pytest.approx(-250 + 450 - 500)
+    assert records[battery].plan.cost == pytest.approx(-250 + 450 - 500)
     assert not np.any(records[station].power_mw)
 
 
@@ -175,9 +183,9 @@ def test_emissions_are_counted_and_priced(app, cast, schedule, flexible):
     asset = flexible("battery", fields, 0.0)
     record = schedule(asset)[asset]
     # 5 MWh at 200 kg/MWh are sold at 400.
-    assert record.co2_kg == pytest.approx(5 * (200 - 400))
-    assert record.baseline_co2_kg == pytest.approx(0.0)
-    assert record.cost == pytest.approx(5 * (100 - 90))
+    assert record.plan.co2_kg == pytest.approx(5 * (200 - 400))
+    assert record.plan.baseline_co2_kg == pytest.approx(0.0)
+    assert record.plan.cost == pytest.approx(5 * (100 - 90))
 
 
 def test_a_schedule_says_why(owner, app, cast, work):
@@ -192,8 +200,8 @@ def test_a_schedule_says_why(owner, app, cast, work):
     assert owner.post("postUdiEvent", message).status_code == 200
     work()
     with app.app_context():
-        record = db.session.scalars(select(ScheduleRecord)).one()
-    why = record.explanation
+        record = db.session.scalars(select(PlanDevice).options(joinedload(PlanDevice.plan))).one()
+    why = record.plan.explanation
     assert record.udi_event_id == 7
     assert len(record.power_mw) == len(why["marginal_price"]) == 96
     assert len(why["stored_value"]["Test battery"]) == 96
@@ -216,8 +224,8 @@ def test_what_is_missed_travels(owner, app, cast, work):
     work()
     answer = owner.get("getDeviceMessage", type="GetDeviceMessageRequest", event=message["event"]).json
     with app.app_context():
-        record = db.session.scalars(select(ScheduleRecord)).one()
-    assert record.outcome == "relaxed"
+        record = db.session.scalars(select(PlanDevice).options(joinedload(PlanDevice.plan))).one()
+    assert record.plan.outcome == "relaxed"
     [missed] = record.missed
     assert (missed["limit"], missed["at"]) == ("soc target", "2015-01-02T02:00:00Z")
     assert (missed["wanted"], missed["reached"]) == (pytest.approx(5.0), pytest.approx(4.0))
@@ -231,17 +239,17 @@ def test_a_later_schedule_keeps_what_was_executed(app, cast, schedule, flexible)
     first = schedule(asset)[asset]
     noon = DAY_TWO + 12 * HOUR
     again = schedule(asset, start=noon - HOUR / 60, hours=12)[asset]
-    assert again.start == noon
+    assert again.plan.start == noon
     assert again.soc_mwh[0] == pytest.approx(first.soc_mwh[48]) == pytest.approx(5.0)
     with app.app_context():
-        power = read_schedule(db.session, db.session.get(Asset, asset), DAY_TWO, timedelta(days=1))
+        power = planned_power(asset)
     assert power[:48] == pytest.approx(first.power_mw[:48])
     assert power[48:] == pytest.approx(again.power_mw)
 
 
 def saving_of(record):
     """What a schedule saves: the lower bill and what is left."""
-    return record.baseline_cost - record.cost + record.explanation["energy_left"]["worth"]
+    return record.plan.baseline_cost - record.plan.cost + record.plan.explanation["energy_left"]["worth"]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +275,7 @@ def test_emptying_a_battery_saves_nothing_by_itself(schedule, flexible, fields, 
     asset = flexible("battery", fields, soc)
     record = schedule(asset)[asset]
     assert saving_of(record) == pytest.approx(saving)
-    assert record.curtailed_mwh == 0
+    assert record.plan.curtailed_mwh == 0
 
 
 def test_a_car_out_of_reach_is_compared_with_charging_at_once(schedule, flexible):
@@ -275,9 +283,9 @@ def test_a_car_out_of_reach_is_compared_with_charging_at_once(schedule, flexible
     stay = {"arrival": "00:00", "departure": "01:00", "soc_wanted_mwh": 9.0}
     asset = flexible("station", {"stays": [stay]})
     record = schedule(asset)[asset]
-    assert record.baseline == "charging at once"
+    assert record.plan.baseline == "charging at once"
     # an hour at 2 MW either way, at 100 EUR/MWh
-    assert (record.cost, record.baseline_cost) == (pytest.approx(200), pytest.approx(200))
+    assert (record.plan.cost, record.plan.baseline_cost) == (pytest.approx(200), pytest.approx(200))
     assert saving_of(record) == pytest.approx(0, abs=1e-6)
 
 
@@ -320,7 +328,7 @@ def test_only_the_newest_records_are_kept(app, cast, flexible):
             order = PortfolioOrder((asset,), DAY_TWO, 6 * HOUR, DAY_TWO - (9 - number) * HOUR)
             reschedule(db.session, order, Planning(kept=2))
         db.session.commit()
-        times = db.session.scalars(select(ScheduleRecord.recorded_at).order_by(ScheduleRecord.id)).all()
+        times = db.session.scalars(select(PlanRecord.recorded_at).order_by(PlanRecord.number)).all()
     assert times == [DAY_TWO - 7 * HOUR, DAY_TWO - 6 * HOUR]
 
 
@@ -332,7 +340,7 @@ def test_a_job_that_runs_twice_keeps_one_record(app, cast, flexible):
         for _ in range(2):
             reschedule(db.session, order, Planning())
             db.session.commit()
-        assert len(db.session.scalars(select(ScheduleRecord)).all()) == 1
+        assert len(db.session.scalars(select(PlanRecord)).all()) == 1
 
 
 def test_one_asset_does_not_spoil_the_plans_of_others(app, cast, flexible):
@@ -372,7 +380,7 @@ def test_a_start_beyond_the_limits_is_relaxed(schedule, flexible):
     asset = flexible("battery", {"soc_max_mwh": 2.0}, 2.5)
     record = schedule(asset)[asset]
     assert record.soc_mwh[1] == pytest.approx(2.0)
-    assert record.outcome in ("optimal", "relaxed")
+    assert record.plan.outcome in ("optimal", "relaxed")
 
 
 def test_the_number_of_queries_does_not_grow(app, cast, flexible):
@@ -428,11 +436,11 @@ def test_the_scheduler_of_the_documentation(cheap_hours, app, cast, schedule, fl
     asset_id = flexible("building", {"parameters": {"hours": 4}})
     record = schedule(asset_id)[asset_id]
     assert np.flatnonzero(record.power_mw).tolist() == list(range(32, 48))
-    assert (record.outcome, record.cost) == ("custom", pytest.approx(360.0))
+    assert (record.plan.outcome, record.plan.cost) == ("custom", pytest.approx(360.0))
     with app.app_context():
-        source = db.session.get(ScheduleRecord, record.id).source
+        source = db.session.get(PlanRecord, record.plan_id).source
         assert (source.type, source.model, source.version) == ("scheduler", "cheap-hours", "1")
-        read = read_schedule(db.session, db.session.get(Asset, asset_id), DAY_TWO, timedelta(days=1))
+        read = planned_power(asset_id)
     assert read == pytest.approx(record.power_mw)
 
 

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset, ScheduleRecord
+from flexmeasures.data.tables import Asset, PlanDevice
 from flexmeasures.services.show_schedule import find_shown_schedule
 
 
@@ -38,7 +39,7 @@ def test_times_are_those_of_the_asset(app, answer):
     assert "boundary" not in notes
     assert "+05:30" not in notes
     with app.app_context():
-        [missed] = db.session.scalars(select(ScheduleRecord)).one().missed
+        [missed] = db.session.scalars(select(PlanDevice)).one().missed
     assert missed["at"] == "2015-01-02T02:00:00+01:00"
     assert missed["clashes"] == ["maximum consumption"]
 
@@ -71,10 +72,10 @@ def test_a_limit_in_the_way_is_named_with_its_time(app, owner, cast, work):
     assert owner.post("postUdiEvent", message).status_code == 200
     work()
     with app.app_context():
-        record = db.session.scalars(select(ScheduleRecord)).one()
+        record = db.session.scalars(select(PlanDevice).options(joinedload(PlanDevice.plan))).one()
     [missed] = [one for one in record.missed if one["at"] == "2015-01-02T02:15:00+01:00"] or record.missed
     assert any(
         clash.endswith(("at 2015-01-02T02:00:00+01:00", "at 2015-01-02T02:15:00+01:00"))
         for clash in missed["clashes"]
     )
-    assert "boundary" not in str(record.notes)
+    assert "boundary" not in str(record.plan.notes)

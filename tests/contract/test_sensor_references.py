@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset, ScheduleRecord
+from flexmeasures.data.tables import Asset, PlanDevice
 from flexmeasures.services.assets import FieldErrors
 from flexmeasures.services.flex_models import set_flex_model_of_asset
 from flexmeasures.services.plan_inputs import Planning
@@ -68,7 +68,7 @@ def test_a_reference_that_got_in_is_not_read(app, cast, secret, field):
         outcome = reschedule(db.session, order, Planning())
         assert outcome.made == 0
         assert f"sensor {secret}" in outcome.failures[asset.id]
-        assert db.session.scalars(select(ScheduleRecord)).all() == []
+        assert db.session.scalars(select(PlanDevice)).all() == []
 
 
 def test_an_asset_is_not_handed_over_with_its_references(client, cast, owner, secret):
@@ -101,7 +101,7 @@ def test_one_s_own_sensor_is_read(app, cast, secret, unit, power_mw):
             db.session, PortfolioOrder((asset.id,), DAY_TWO, timedelta(days=1), DAY_TWO), Planning()
         )
         assert outcome.failures == {}
-        assert db.session.scalars(select(ScheduleRecord)).one().power_mw == pytest.approx(
+        assert db.session.scalars(select(PlanDevice)).one().power_mw == pytest.approx(
             [power_mw] * 96, abs=1e-5
         )
 

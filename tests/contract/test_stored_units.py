@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset, FlexibilityOrder
-from flexmeasures.data.tables import ScheduleRecord as Record
+from flexmeasures.data.tables import Asset, FlexibilityOrder, PlanDevice
 from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
 from flexmeasures.services.power_chart import PowerQuestion, read_power_chart
@@ -100,7 +99,9 @@ def test_a_schedule_is_stored_in_the_unit_and_answered_in_mw(app, owner, cast, k
     with app.app_context():
         stored = stored_values(kilowatts["kw_battery"])
         assert stored == pytest.approx([1000 * value for value in answers[0]["values"]])
-        record = db.session.scalars(select(Record).where(Record.asset_id == kilowatts["kw_battery"])).one()
+        record = db.session.scalars(
+            select(PlanDevice).where(PlanDevice.sensor_id == kilowatts["kw_battery"])
+        ).one()
         assert record.power_mw == pytest.approx(answers[0]["values"])
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import ScheduleRecord
+from flexmeasures.data.tables import PlanDevice
 from flexmeasures.services.broker import Enquiry, MarketTerms, open_portfolio
 from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
 from flexmeasures.services.plan_inputs import Planning
@@ -49,7 +49,7 @@ def price_paid(app, asset_id, planning=None):
         )
         order = PortfolioOrder((asset_id,), DAY_TWO, 8 * HOUR, DAY_TWO)
         assert reschedule(db.session, order, planning or Planning()).made == 1
-        return -db.session.scalars(select(ScheduleRecord)).one().cost / 5
+        return -db.session.scalars(select(PlanDevice)).one().plan.cost / 5
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_whose_prices_steer_plans(request, app, cast, who, planning, own, foreig
     post_price(request.getfixturevalue(who), 7)
     assert price_paid(app, cast.assets["battery"], planning) == pytest.approx(own)
     with app.app_context():
-        db.session.execute(text("truncate schedule"))
+        db.session.execute(text("truncate plan cascade"))
         db.session.commit()
     assert price_paid(app, cast.foreign_asset, planning) == pytest.approx(foreign)
 

@@ -37,7 +37,7 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
 PATIENCE = 5

@@ -11,9 +11,9 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.flexibility import agreed_powers
+from flexmeasures.data.stores.plans import latest_device_plans, load_flexible_assets
 from flexmeasures.data.stores.portfolio import PortfolioWindow
-from flexmeasures.data.stores.schedules import latest_schedules, load_flexible_assets
-from flexmeasures.data.tables import Asset, Market, ScheduleRecord
+from flexmeasures.data.tables import Asset, Market, PlanDevice
 from flexmeasures.domain.beliefs import mean_per_bin
 from flexmeasures.domain.errors import (
     BadValues,
@@ -39,10 +39,10 @@ from flexmeasures.domain.flexibility import (
     plan_along,
 )
 from flexmeasures.domain.scheduling import PlanOptions, Site, SitePlan
-from flexmeasures.domain.scheduling.rolling import AgreedPower, EarlierPlan, power_on_grid
+from flexmeasures.domain.scheduling.rolling import AgreedPower, power_on_grid
 from flexmeasures.domain.time import Instants, event_grid, format_duration, format_instant, next_event_start
 from flexmeasures.domain.units import conversion_factor
-from flexmeasures.services.plan_inputs import PlanInput, Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.plan_inputs import PlanInput, Planning, PlanWish, earlier_plan, read_plan_inputs
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
 from flexmeasures.services.reschedule import flexible_asset_ids
 
@@ -251,11 +251,13 @@ def open_portfolio(
     wishes = [PlanWish(asset, grid.origin, horizon, agreed=agreed.get(asset.id, ())) for asset in assets]
     steady = replace(planning, replanning_price=max(planning.replanning_price, _STEADINESS))
     known = read_plan_inputs(session, wishes, steady)
-    records = latest_schedules(session, ids)
+    planned = latest_device_plans(session, [asset.sensor.id for asset in assets])
     portfolio = Portfolio(grid, enquiry, prices, currency, {}, {})
     for number, (asset, one) in enumerate(zip(assets, known, strict=True), start=1):
         try:
-            position = _take_position(grid, asset, one, records.get(asset.id), agreed.get(asset.id, ()))
+            position = _take_position(
+                grid, asset, one, planned.get(asset.sensor.id), agreed.get(asset.id, ())
+            )
             portfolio.currency = portfolio.currency or position.currency
             _check_currency(portfolio.currency, position, asset)
             portfolio.positions[asset.name] = position
@@ -378,7 +380,7 @@ def _take_position(
     grid: Grid,
     asset: Asset,
     known: PlanInput | FlexError,
-    record: ScheduleRecord | None,
+    planned_before: PlanDevice | None,
     agreed: Sequence[AgreedPower],
 ) -> Position:
     """Plan an asset along its current schedule.
@@ -401,7 +403,7 @@ def _take_position(
             f"{asset.name} can be planned until {format_instant(grid.origin + slots * resolution)} only; take earlier "
             f"slots. {' '.join(known.notes)}"
         )
-    power = _scheduled(record, grid.origin, resolution, slots)
+    power = _scheduled(planned_before, grid.origin, resolution, slots)
     if power is None or np.isnan(power[asked.start * width : asked.stop * width]).any():
         raise NotEnoughData(
             f"{asset.name} has no schedule for all slots that are asked for. Make one: flexmeasures add schedules "
@@ -425,12 +427,11 @@ def _take_position(
 
 
 def _scheduled(
-    record: ScheduleRecord | None, origin: datetime, resolution: timedelta, slots: int
+    known: PlanDevice | None, origin: datetime, resolution: timedelta, slots: int
 ) -> Values | None:
-    if record is None:
+    if known is None:
         return None
-    plan = EarlierPlan(record.start, record.resolution, np.asarray(record.power_mw, dtype=float), None)
-    return power_on_grid(plan, origin, resolution, slots)
+    return power_on_grid(earlier_plan(known), origin, resolution, slots)
 
 
 def _check_currency(currency: str, position: Position, asset: Asset) -> None:

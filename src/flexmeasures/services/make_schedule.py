@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.beliefs import (
-    SensorBeliefs,
-    SourceFilter,
-    Window,
-    insert_beliefs,
-    read_latest,
-)
+from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.flexibility import agreed_powers
-from flexmeasures.data.stores.schedules import find_schedule_of_event, insert_schedules
+from flexmeasures.data.stores.plans import find_device_plan_of_event, insert_plans
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, DeviceState
+from flexmeasures.data.tables import Asset, DeviceState, PlanDevice, PlanRecord
 from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
 from flexmeasures.domain.errors import FlexError, NotFound
-from flexmeasures.domain.time import event_grid, format_instant, to_datetime64, to_microseconds
-from flexmeasures.domain.units import conversion_factor
+from flexmeasures.domain.time import event_grid, format_instant
 from flexmeasures.services.plan_asset import Plan, plan_asset
 from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
 from flexmeasures.services.power import power_as_stored
@@ -32,8 +26,8 @@ from flexmeasures.services.request_schedule import ScheduleRequest
 __all__ = [
     "is_stored",
     "make_schedule",
+    "plan_id",
     "plan_schedule",
-    "read_schedule",
     "read_schedule_of_event",
     "store_plans",
 ]
@@ -98,13 +92,13 @@ def store_plans(
     kept: int,
     event_id: int | None = None,
 ) -> None:
-    """Store plans as beliefs about the power of their assets, and as records with their value and reasons.
+    """Store plans as beliefs about the power of their assets, and with their value and reasons.
 
     Args:
         session: Within its transaction; the caller commits.
         plans: Each with its asset.
         recorded_at: The belief time of the plans.
-        kept: How many records an asset keeps; older ones are deleted.
+        kept: How many plans an asset keeps; older ones are deleted.
         event_id: Number of the UDI event that asked for them, if one did.
     """
     models = {plan.model for _, plan in plans}
@@ -117,16 +111,8 @@ def store_plans(
     ]
     # A job that was interrupted after its commit runs once more, and then finds its own beliefs.
     insert_beliefs(session, batches, InsertPolicy.REPLACE)
-    rows = [
-        {
-            **_as_row(plan),
-            "source_id": sources[plan.model],
-            "udi_event_id": event_id,
-            "recorded_at": recorded_at,
-        }
-        for _, plan in plans
-    ]
-    insert_schedules(session, rows, kept)
+    records = [_as_record(asset, plan, recorded_at, event_id, sources[plan.model]) for asset, plan in plans]
+    insert_plans(session, records, kept)
 
 
 def _as_beliefs(asset: Asset, plan: Plan, recorded_at: datetime, source_id: int) -> Beliefs:
@@ -137,31 +123,55 @@ def _as_beliefs(asset: Asset, plan: Plan, recorded_at: datetime, source_id: int)
     return Beliefs(starts, power, horizons, np.full(len(power), source_id, dtype=np.int32))
 
 
-def _as_row(plan: Plan) -> dict[str, Any]:
+def _as_record(
+    asset: Asset, plan: Plan, recorded_at: datetime, event_id: int | None, source_id: int
+) -> PlanRecord:
+    """Write a plan as the store takes it: with profiles as arrays, and not part of a session."""
     value = plan.value
-    return {
-        "asset_id": plan.asset_id,
-        "start": plan.start,
-        "resolution": plan.resolution,
-        "power_mw": plan.power_mw,
-        "soc_mwh": plan.soc_mwh,
-        "targets": {format_instant(at): soc for at, soc in plan.targets.items()},
-        "outcome": plan.outcome,
-        "gap": plan.gap,
-        "currency": plan.currency,
-        "cost": value.cost,
-        "baseline": plan.baseline,
-        "baseline_cost": value.baseline_cost,
-        "co2_kg": value.co2_kg if plan.has_co2 else None,
-        "baseline_co2_kg": value.baseline_co2_kg if plan.has_co2 else None,
-        "shifted_mwh": value.effect.shifted_mwh,
-        "shifted_mwh_h": value.effect.shifted_mwh_h,
-        "curtailed_mwh": value.effect.curtailed_mwh,
-        "added_mwh": value.effect.added_mwh,
-        "missed": plan.missed_as_data,
-        "notes": list(plan.notes),
-        "explanation": dict(plan.explanation),
-    }
+    device = PlanDevice(
+        sensor_id=asset.sensor.id,
+        udi_event_id=event_id,
+        power_mw=plan.power_mw,
+        soc_mwh=plan.soc_mwh,
+        targets={format_instant(at): soc for at, soc in plan.targets.items()},
+        missed=plan.missed_as_data,
+    )
+    return PlanRecord(
+        id=plan_id(asset.id, recorded_at, [event_id]),
+        asset_id=asset.id,
+        source_id=source_id,
+        recorded_at=recorded_at,
+        start=plan.start,
+        end=plan.start + len(plan.power_mw) * plan.resolution,
+        resolution=plan.resolution,
+        outcome=plan.outcome,
+        gap=plan.gap,
+        currency=plan.currency,
+        cost=value.cost,
+        baseline=plan.baseline,
+        baseline_cost=value.baseline_cost,
+        co2_kg=value.co2_kg if plan.has_co2 else None,
+        baseline_co2_kg=value.baseline_co2_kg if plan.has_co2 else None,
+        shifted_mwh=value.effect.shifted_mwh,
+        shifted_mwh_h=value.effect.shifted_mwh_h,
+        curtailed_mwh=value.effect.curtailed_mwh,
+        added_mwh=value.effect.added_mwh,
+        net_mw=None,
+        missed=[],
+        notes=list(plan.notes),
+        explanation=dict(plan.explanation),
+        devices=[device],
+    )
+
+
+_PLANS = uuid.UUID("0f0e5c2b-6d1c-4c4e-9a43-6f6c65786d73")
+"""Namespace of the ids of plans."""
+
+
+def plan_id(asset_id: int, recorded_at: datetime, event_ids: Sequence[int | None]) -> uuid.UUID:
+    """Name a plan by what it is made for: a job that runs once more makes the same plan, not another one."""
+    events = ",".join("-" if number is None else str(number) for number in event_ids)
+    return uuid.uuid5(_PLANS, f"{asset_id} {format_instant(recorded_at)} {events}")
 
 
 def read_schedule_of_event(
@@ -169,7 +179,7 @@ def read_schedule_of_event(
 ) -> tuple[datetime, Values, list[str]] | None:
     """Read the schedule that was made for a UDI event, whatever was planned since.
 
-    Records of old schedules are deleted, see `store_plans`. Of the latest event the powers are still there.
+    Plans of old events are deleted, see `store_plans`; that of the latest one is always there.
 
     Args:
         session: For reading.
@@ -181,39 +191,9 @@ def read_schedule_of_event(
         Start of the first slot, power of consecutive slots (n,) [MW, consumption positive] and notes; None if it is
         not known.
     """
-    record = find_schedule_of_event(session, asset.id, event_id)
-    if record is not None:
-        power = np.asarray(record.power_mw, dtype=float)[: max(1, duration // record.resolution)]
-        return record.start, power, list(record.notes)
-    start = asset.soc_datetime
-    if start is None or asset.soc_udi_event_id != event_id:
+    device = find_device_plan_of_event(session, asset.sensor.id, event_id)
+    if device is None:
         return None
-    return start, read_schedule(session, asset, start, duration), []
-
-
-def read_schedule(session: Session, asset: Asset, start: datetime, duration: timedelta) -> Values:
-    """Read the newest schedule of a device.
-
-    Args:
-        session: For reading.
-        asset: The device.
-        start: Start of the first slot.
-        duration: How much of it is wanted; less than a slot counts as one slot.
-
-    Returns:
-        Power [MW, consumption positive] in consecutive slots from ``start``: shape ``(n,)``; empty if there is none.
-    """
-    resolution = asset.sensor.event_resolution
-    end = start.astimezone(UTC) + max(duration, resolution)
-    sources = SourceFilter(types=("scheduler",))
-    window = Window(asset.sensor.id, resolution, start, end, sources=sources)
-    starts, values = read_latest(session, window)
-    power = values * conversion_factor(asset.sensor.unit, "MW")
-    # Schedules from other instants may lie between the slots of this one.
-    offsets = starts - to_datetime64(start)
-    step = np.timedelta64(to_microseconds(resolution), "us")
-    on_grid = (offsets >= np.timedelta64(0, "us")) & (offsets % step == np.timedelta64(0, "us"))
-    slots = (offsets[on_grid] // step).astype(np.int64)
-    consecutive = slots == np.arange(len(slots))
-    newest: Values = power[on_grid][consecutive]
-    return newest[: max(1, duration // resolution)]
+    plan = device.plan
+    power = np.asarray(device.power_mw, dtype=float)[: max(1, duration // plan.resolution)]
+    return plan.start, power, list(plan.notes)

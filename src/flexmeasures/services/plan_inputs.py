@@ -11,11 +11,11 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.grid_signals import read_signals
+from flexmeasures.data.stores.plans import latest_device_plans
 from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
-from flexmeasures.data.stores.schedules import latest_schedules
 from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.stores.users import user_ids_with_role
-from flexmeasures.data.tables import Asset, ScheduleRecord
+from flexmeasures.data.tables import Asset, PlanDevice
 from flexmeasures.domain.beliefs import Series
 from flexmeasures.domain.coordination import GridSignals
 from flexmeasures.domain.errors import BadFlexModel, FlexError, NotEnoughData, UnknownPrices
@@ -57,7 +57,15 @@ from flexmeasures.services.grid_signals import as_asked
 from flexmeasures.services.power import read_power
 from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
-__all__ = ["PlanInput", "PlanWish", "Planning", "flex_model_of", "read_plan_inputs", "unreadable"]
+__all__ = [
+    "PlanInput",
+    "PlanWish",
+    "Planning",
+    "earlier_plan",
+    "flex_model_of",
+    "read_plan_inputs",
+    "unreadable",
+]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -216,7 +224,6 @@ class _Known:
     def __init__(
         self, session: Session, wanted: Sequence[tuple[PlanWish, FlexModel]], trusted: TrustedRoles
     ) -> None:
-        ids = [wish.asset.id for wish, _ in wanted]
         named = {ref.sensor_id for _, model in wanted for ref in sensor_references(model)}
         found = find_sensors(session, named | {wish.asset.market_id or 0 for wish, _ in wanted})
         self.sensors = {number: one.sensor for number, one in found.items()}
@@ -230,7 +237,7 @@ class _Known:
         self.measured: dict[int, Series] = {}
         self.forecasts: dict[int, Series] = {}
         self.executed: dict[int, Series] = {}
-        self.latest: dict[int, ScheduleRecord] = {}
+        self.latest: dict[int, PlanDevice] = {}
         self.signals: dict[int, GridSignals] = {}
         if wanted:
             start, end = min(wish.start for wish, _ in wanted), max(wish.end for wish, _ in wanted)
@@ -242,7 +249,8 @@ class _Known:
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
             powers = [wish.asset.sensor for wish, _ in wanted]
             self.forecasts = read_power(session, powers, ahead)
-            self.latest = latest_schedules(session, ids)
+            self.latest = latest_device_plans(session, [one.id for one in powers])
+            ids = [wish.asset.id for wish, _ in wanted]
             self.signals = read_signals(session, ids, (start, end), DOCUMENTED_FLEX_MODELS)
             if any(isinstance(model, ShiftableLoadModel) for _, model in wanted):
                 past = PortfolioWindow(start - DAY, end, scheduled=True)
@@ -316,7 +324,7 @@ class _Known:
         """States of charge that are wanted: what was asked for once holds until it is due, or asked for anew."""
         if wish.targets is not None:
             return wish.targets
-        last = self.latest.get(wish.asset.id)
+        last = self.latest.get(wish.asset.sensor.id)
         wanted = {} if last is None else {parse_instant(at): soc for at, soc in last.targets.items()}
         return {at: soc for at, soc in wanted.items() if at > wish.start}
 
@@ -444,11 +452,15 @@ class _Known:
         return executed.mean_per_bin(edges)[0]
 
     def _earlier(self, wish: PlanWish) -> EarlierPlan | None:
-        record = self.latest.get(wish.asset.id)
-        if record is None:
-            return None
-        soc = None if record.soc_mwh is None else np.asarray(record.soc_mwh, dtype=float)
-        return EarlierPlan(record.start, record.resolution, np.asarray(record.power_mw, dtype=float), soc)
+        device = self.latest.get(wish.asset.sensor.id)
+        return None if device is None else earlier_plan(device)
+
+
+def earlier_plan(device: PlanDevice) -> EarlierPlan:
+    """Give what a stored plan says about a device."""
+    soc = None if device.soc_mwh is None else np.asarray(device.soc_mwh, dtype=float)
+    power = np.asarray(device.power_mw, dtype=float)
+    return EarlierPlan(device.plan.start, device.plan.resolution, power, soc)
 
 
 def _per_mwh(unit: str) -> float:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.flexibility import agreed_powers
-from flexmeasures.data.stores.schedules import list_flexible_asset_ids, load_flexible_assets
+from flexmeasures.data.stores.plans import list_flexible_asset_ids, load_flexible_assets
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.time import next_event_start

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.assets import MAX_ID
-from flexmeasures.data.stores.schedules import find_schedule
-from flexmeasures.data.tables import Asset, ScheduleRecord
+from flexmeasures.data.stores.plans import find_device_plan
+from flexmeasures.data.tables import Asset, PlanDevice
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.time import format_duration, format_instant, word_instants
 
@@ -38,7 +38,7 @@ class ShownPlan:
 
 @dataclass(frozen=True)
 class ShownSchedule:
-    """A schedule with its value and its reasons; see `ScheduleRecord` for the fields.
+    """A schedule with its value and its reasons; see `PlanRecord` and `PlanDevice` for the fields.
 
     Attributes:
         asset: Name of the asset.
@@ -121,22 +121,23 @@ def find_shown_schedule(session: Session, asset_id: int, at: datetime | None = N
     asset = session.get(Asset, asset_id) if 0 < asset_id <= MAX_ID else None
     if asset is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
-    record = find_schedule(session, asset_id, at)
-    if record is None:
+    device = None if asset.sensor is None else find_device_plan(session, asset.sensor.id, at)
+    if device is None:
         when = "" if at is None else f" that covers {format_instant(at)}"
         raise NotFound(
             f"There is no schedule of {asset.name}{when}. Make one: flexmeasures add schedules --asset {asset_id}"
         )
-    return _as_shown(asset, record)
+    return _as_shown(asset, device)
 
 
-def _as_shown(asset: Asset, record: ScheduleRecord) -> ShownSchedule:
+def _as_shown(asset: Asset, device: PlanDevice) -> ShownSchedule:
+    record = device.plan
     has_co2 = record.co2_kg is not None
     apart = ("baselines", "energy_left")
     reasons = {name: part for name, part in record.explanation.items() if name not in apart}
     left = record.explanation.get("energy_left")
     baselines = record.explanation.get("baselines", {})
-    plans = [ShownPlan("this schedule", record.cost, record.co2_kg, not record.missed)]
+    plans = [ShownPlan("this schedule", record.cost, record.co2_kg, not (device.missed or record.missed))]
     if record.baseline not in baselines:
         plans.append(ShownPlan(record.baseline, record.baseline_cost, record.baseline_co2_kg, None))
     plans += [
@@ -151,12 +152,12 @@ def _as_shown(asset: Asset, record: ScheduleRecord) -> ShownSchedule:
         asset=asset.display_name,
         zone=asset.sensor.timezone,
         model=f"{record.source.model} {record.source.version}",
-        udi_event_id=record.udi_event_id,
+        udi_event_id=device.udi_event_id,
         recorded_at=record.recorded_at,
         start=record.start,
         resolution=record.resolution,
-        power_mw=record.power_mw,
-        soc_mwh=None if record.soc_mwh is None else [s if isfinite(s) else None for s in record.soc_mwh],
+        power_mw=device.power_mw,
+        soc_mwh=None if device.soc_mwh is None else [s if isfinite(s) else None for s in device.soc_mwh],
         outcome=record.outcome,
         gap=record.gap if isfinite(record.gap) else None,
         currency=record.currency,
@@ -169,7 +170,7 @@ def _as_shown(asset: Asset, record: ScheduleRecord) -> ShownSchedule:
             name: getattr(record, name)
             for name in ("shifted_mwh", "shifted_mwh_h", "curtailed_mwh", "added_mwh")
         },
-        missed=record.missed,
+        missed=device.missed + record.missed,
         notes=record.notes,
         reasons=reasons,
     )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, DataSource, FlexibilityOrder, ScheduleRecord, Sensor
+from flexmeasures.data.tables import Asset, DataSource, FlexibilityOrder, PlanDevice, PlanRecord, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid, to_datetime64
 from flexmeasures.services.assets import (
@@ -192,24 +192,27 @@ def _plan(session: Session, cast: Cast) -> None:
         "added_mwh": 1.5,
         "co2_kg": None,
     }
+    device = PlanDevice(
+        sensor_id=battery.id,
+        udi_event_id=204,
+        power_mw=power.tolist(),
+        soc_mwh=np.concatenate([[2.5], 2.5 + np.cumsum(power) / 4]).tolist(),
+        targets={"2015-01-02T06:00:00Z": 2.5},
+    )
     session.add(
-        ScheduleRecord(
+        PlanRecord(
             asset_id=battery.id,
             source_id=source.id,
-            udi_event_id=204,
             recorded_at=DAY,
             start=battery.soc_datetime,
+            end=battery.soc_datetime + power.size * QUARTER,
             resolution=QUARTER,
-            power_mw=power.tolist(),
-            soc_mwh=np.concatenate([[2.5], 2.5 + np.cumsum(power) / 4]).tolist(),
-            targets={"2015-01-02T06:00:00Z": 2.5},
+            devices=[device],
             outcome="optimal",
             gap=0.0,
             baseline="doing nothing",
             baseline_cost=0.0,
             baseline_co2_kg=None,
-            missed=[],
-            notes=[],
             explanation={"marginal_price": [50.0] * power.size},
             **value,
         )

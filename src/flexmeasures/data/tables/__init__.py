@@ -46,7 +46,6 @@ from flexmeasures.data.tables.markets import Market, MarketType
 from flexmeasures.data.tables.notes import Annotation, AuditLog
 from flexmeasures.data.tables.operations import LatestTaskRun
 from flexmeasures.data.tables.plans import PlanDevice, PlanRecord
-from flexmeasures.data.tables.schedules import ScheduleRecord
 from flexmeasures.data.tables.sensors import Sensor, SensorReference
 from flexmeasures.data.tables.sources import DataSource
 from flexmeasures.data.tables.upstreams import Upstream, UpstreamEvent, UpstreamReport, UpstreamTarget
@@ -100,7 +99,6 @@ __all__ = [
     "PlanDevice",
     "PlanRecord",
     "Role",
-    "ScheduleRecord",
     "Sensor",
     "SensorReference",
     "SupplyPoint",
