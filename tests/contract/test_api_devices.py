@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.tables import Asset
@@ -104,6 +105,22 @@ def test_a_plan_that_was_deleted_is_not_known(app, owner, cast, work):
     work()
     assert ask(owner, first).json["status"] == "UNKNOWN_SCHEDULE"
     assert ask(owner, second).status_code == 200
+
+
+def test_the_plan_of_the_latest_event_outlasts_rolling_ones(app, owner, cast, work):
+    """However often a device is planned again, the plan of its latest event is the one that was made for it."""
+    event = cast.address("battery", "1:soc")
+    owner.post("postUdiEvent", udi(event, value=5))
+    work()
+    before = ask(owner, event, duration="PT24H").json
+    with app.app_context():
+        for hour in range(1, 4):
+            start = datetime(2015, 1, 2, hour, tzinfo=UTC)
+            order = PortfolioOrder((cast.assets["battery"],), start, timedelta(hours=6), start)
+            assert reschedule(db.session, order, Planning(kept=1)).made == 1
+        db.session.commit()
+        assert db.session.scalar(text("select count(*) from plan")) == 2
+    assert ask(owner, event, duration="PT24H").json == before
 
 
 def test_a_rolling_schedule_does_not_take_the_place_of_an_event_s(app, owner, cast, work):

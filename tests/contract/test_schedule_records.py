@@ -12,7 +12,7 @@ from sqlalchemy.orm import contains_eager, joinedload
 from flexmeasures.app import create
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
-from flexmeasures.data.stores.portfolio import PortfolioWindow, read_latest_by_sensor
+from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Market, PlanDevice, PlanRecord, Sensor
 from flexmeasures.domain.beliefs import Beliefs
@@ -68,7 +68,7 @@ def schedule(app, work):
 def planned_power(sensor_id):
     """Read the beliefs of schedulers about the second day, the newest about each event."""
     window = PortfolioWindow(DAY_TWO, DAY_TWO + 24 * HOUR, scheduled=True)
-    return read_latest_by_sensor(db.session, [sensor_id], window)[sensor_id][1]
+    return read_series(db.session, [db.session.get(Sensor, sensor_id)], window)[sensor_id].values
 
 
 def store_forecast(app, sensor_id, start, values, ahead=timedelta(days=1)):
