@@ -116,7 +116,8 @@ def test_the_plan_of_the_latest_event_outlasts_rolling_ones(app, owner, cast, wo
     with app.app_context():
         for hour in range(1, 4):
             start = datetime(2015, 1, 2, hour, tzinfo=UTC)
-            order = PortfolioOrder((cast.assets["battery"],), start, timedelta(hours=6), start)
+            later = datetime.now(UTC) + timedelta(minutes=hour)
+            order = PortfolioOrder((cast.assets["battery"],), start, timedelta(hours=6), later)
             assert reschedule(db.session, order, Planning(kept=1)).made == 1
         db.session.commit()
         assert db.session.scalar(text("select count(*) from plan")) == 2
