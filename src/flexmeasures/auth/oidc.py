@@ -34,6 +34,7 @@ LONGEST_TOKEN = 16_384
 
 _KEEP = 3600.0
 _ASK_AGAIN = 30.0
+_PAUSE = 5.0
 _LEEWAY = 30
 
 
@@ -54,6 +55,7 @@ class _Issuer:
     claim: str
     keys: KeySet | None = None
     fetched_at: float = 0.0
+    failed_at: float = -_PAUSE
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find_keys(self, anew: bool = False) -> KeySet:
@@ -66,11 +68,15 @@ class _Issuer:
             age = time.monotonic() - self.fetched_at
             if self.keys is not None and age < (_ASK_AGAIN if anew else _KEEP):
                 return self.keys
+            if self.keys is None and time.monotonic() - self.failed_at < _PAUSE:
+                # Nobody else waits for an issuer that has just been found to be away.
+                raise StoreUnavailable("The issuer of tokens does not answer.")
             try:
                 self.keys = KeySet.import_key_set(self._fetch(self.jwks_url or self._discover()))
             except (httpx.HTTPError, ValueError, KeyError, TypeError, JoseError) as error:
                 log.warning("The keys of the issuer %s cannot be read: %s", self.url, type(error).__name__)
                 if self.keys is None:
+                    self.failed_at = time.monotonic()
                     raise StoreUnavailable("The issuer of tokens does not answer.") from error
             self.fetched_at = time.monotonic()
             return self.keys
