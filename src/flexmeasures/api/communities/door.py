@@ -23,6 +23,7 @@ from flexmeasures.domain.errors import (
     FlexError,
     InvalidInput,
     NotAllowed,
+    NotEnoughData,
     NotFound,
 )
 from flexmeasures.domain.time import find_zone
@@ -182,6 +183,8 @@ def _flex_error(error: FlexError) -> Response:
         return _answer(404)
     if isinstance(error, InvalidInput):
         return _answer(400, str(error))
+    if isinstance(error, NotEnoughData):
+        return _answer(409, str(error))
     return _bug(error)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "describe_day",
     "describe_metrics",
     "describe_service",
+    "error_shape",
     "listed",
     "single",
 ]
@@ -109,16 +110,17 @@ def listed(item: Schema, meaning: str) -> dict[int, Answer]:
     return {200: Answer(meaning, page)}
 
 
-def _error(code: int, name: str) -> Schema:
+def error_shape(code: int, name: str) -> Schema:
+    """Make the schema of an error."""
     return an_object(("description",), code=one_of(code), name=one_of(name), description=STRING)
 
 
 ERRORS = {
-    400: Answer("A parameter or header is wrong; says which.", _error(400, "Bad Request")),
-    401: Answer("There is no token, or it is not valid (any more).", _error(401, "Unauthorized")),
-    403: Answer("The user has no role in the community.", _error(403, "Forbidden")),
-    404: Answer("There is no such thing here.", _error(404, "Not Found")),
-    500: Answer("A fault of ours.", _error(500, "Internal Server Error")),
+    400: Answer("A parameter or header is wrong; says which.", error_shape(400, "Bad Request")),
+    401: Answer("There is no token, or it is not valid (any more).", error_shape(401, "Unauthorized")),
+    403: Answer("The user has no role in the community.", error_shape(403, "Forbidden")),
+    404: Answer("There is no such thing here.", error_shape(404, "Not Found")),
+    500: Answer("A fault of ours.", error_shape(500, "Internal Server Error")),
 }
 
 

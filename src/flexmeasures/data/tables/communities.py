@@ -118,6 +118,7 @@ class CommunityService(db.Model):  # type: ignore[misc, name-defined]
         emission_basis: ``production`` or ``selfconsumption``: which energy avoids emissions.
         intensity_sensor_id: Sensor of hourly emissions [g/kWh]; None: the factor of zone and year.
         tolerance_kwh: By how much the grid operator's values may differ from ours [kWh].
+        prices: What energy costs members, for their statements; see `services.communities.statements`.
     """
 
     __tablename__ = "community_service"
@@ -139,6 +140,7 @@ class CommunityService(db.Model):  # type: ignore[misc, name-defined]
     emission_basis: Mapped[str] = mapped_column(String(20), default="production")
     intensity_sensor_id: Mapped[int | None] = mapped_column(ForeignKey("sensor.id", ondelete="SET NULL"))
     tolerance_kwh: Mapped[float] = mapped_column(default=0.001)
+    prices: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=_EMPTY_OBJECT)
 
     community: Mapped[Community] = relationship(lazy="joined", innerjoin=True)
 

@@ -21,7 +21,15 @@ from flexmeasures.domain.communities.allocation import (
 )
 from flexmeasures.domain.communities.methods import pooled_energy
 
-__all__ = ["DailyEnergy", "Differences", "Readings", "find_differences", "settle"]
+__all__ = [
+    "DailyEnergy",
+    "Differences",
+    "IntervalEnergies",
+    "Readings",
+    "find_differences",
+    "settle",
+    "settle_intervals",
+]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -107,7 +115,17 @@ class Differences:
 
 
 @dataclass(frozen=True)
-class _Settled:
+class IntervalEnergies:
+    """Energies of settlement intervals in whole micro-kWh; see `DailyEnergy`.
+
+    Attributes:
+        counts: Which intervals count, shape ``(n_intervals,)``; in the others all is zero.
+        generation: Shape ``(n_intervals, n_producers)``; so is `taken`.
+        consumption: Shape ``(n_intervals, n_members)``; so are `offered`, `used` and `computed`.
+        shared: Shape ``(n_intervals,)``.
+    """
+
+    counts: np.ndarray[Any, np.dtype[np.bool_]]
     generation: Energies
     consumption: Energies
     offered: Energies
@@ -129,8 +147,8 @@ def settle(
             day ends with the last interval.
         tolerance_kwh: Differences from the operator's values above this are counted.
     """
-    counts = _counted(readings)
-    settled = _settle(readings, rounds, counts)
+    settled = settle_intervals(readings, rounds)
+    counts = settled.counts
     found = find_differences(readings, settled.computed, tolerance_kwh)
     per_interval = np.bincount(found.intervals, minlength=len(counts)).astype(np.int64)
     intensity = np.full(len(counts), np.nan) if readings.intensity is None else readings.intensity
@@ -169,9 +187,14 @@ def _counted(readings: Readings) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return counted
 
 
-def _settle(
-    readings: Readings, rounds: Sequence[Round] | None, counts: np.ndarray[Any, np.dtype[np.bool_]]
-) -> _Settled:
+def settle_intervals(readings: Readings, rounds: Sequence[Round] | None) -> IntervalEnergies:
+    """Settle readings interval by interval.
+
+    Args:
+        readings: What meters and the operator say.
+        rounds: How energy is shared; None: pooled, members are not told apart.
+    """
+    counts = _counted(readings)
     generation = to_units(np.where(counts[:, None], np.maximum(readings.generation, 0), 0))
     known = counts[:, None] & ~np.isnan(readings.consumption)
     consumption = to_units(np.where(known, np.maximum(readings.consumption, 0), 0))
@@ -179,7 +202,7 @@ def _settle(
         shared = pooled_energy(generation, consumption)
         zeros = np.zeros_like(consumption)
         from_each = _of_each(generation, shared)
-        return _Settled(generation, consumption, zeros, zeros, zeros, from_each, shared)
+        return IntervalEnergies(counts, generation, consumption, zeros, zeros, zeros, from_each, shared)
     made = allocate(generation, consumption, rounds)
     used, taken = made.used, made.taken
     if readings.operator is not None:
@@ -188,7 +211,9 @@ def _settle(
         used = np.where(says, values, made.used)
         taken = _of_each(generation, np.minimum(used.sum(axis=1), generation.sum(axis=1)))
     offered = np.maximum(made.offered, used)
-    return _Settled(generation, consumption, offered, used, made.used, taken, used.sum(axis=1))
+    return IntervalEnergies(
+        counts, generation, consumption, offered, used, made.used, taken, used.sum(axis=1)
+    )
 
 
 def _of_each(generation: Energies, shared: Energies) -> Energies:

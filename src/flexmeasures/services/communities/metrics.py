@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import CommunityService, EmissionFactorRow, Inscription
 from flexmeasures.domain.communities.allocation import UNITS_PER_KWH
-from flexmeasures.domain.communities.countries.profile import is_provisional
+from flexmeasures.domain.communities.countries.profile import closing_day
 from flexmeasures.domain.communities.metrics import (
     DEFAULT_FACTORS,
     EmissionFactor,
@@ -29,6 +29,7 @@ __all__ = [
     "Series",
     "ServiceMetrics",
     "default_range",
+    "final_until",
     "has_data",
     "member_metrics",
     "member_series",
@@ -219,10 +220,14 @@ def _of_series(totals: Totals, series: Series) -> float:
     return kwh(values[series])
 
 
+def final_until(service: CommunityService, day: date) -> date:
+    """Find the day until which values of a day may still be corrected: by the service's setting, or the profile."""
+    return closing_day(day, service.closing or profile_of(service).value("corrections", day))
+
+
 def _is_provisional(service: CommunityService, last: date, now: datetime) -> bool:
     today = now.astimezone(find_zone(service.community.timezone)).date()
-    rule = service.closing or profile_of(service).value("corrections", min(last, today))
-    return is_provisional(min(last, today), today, rule)
+    return today <= final_until(service, min(last, today))
 
 
 def _avoided(

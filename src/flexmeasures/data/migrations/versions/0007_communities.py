@@ -148,6 +148,7 @@ def _add_services() -> None:
         sa.Column("emission_basis", sa.String(length=20), nullable=False),
         sa.Column("intensity_sensor_id", sa.Integer(), nullable=True),
         sa.Column("tolerance_kwh", sa.Double(), nullable=False),
+        sa.Column("prices", JSONB, server_default=NO_FIELDS, nullable=False),
         sa.ForeignKeyConstraint(
             ["community_id"],
             ["community.id"],
