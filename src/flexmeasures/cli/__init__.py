@@ -20,6 +20,11 @@ __all__ = ["cli", "main"]
 # name: (where it is, what it does, whether it is listed)
 _COMMANDS: dict[str, tuple[str, str, bool]] = {
     "add": ("flexmeasures.cli.add:add", "Add structure, users, assets, markets, sensors, schedules.", True),
+    "communities": (
+        "flexmeasures.cli.communities:communities",
+        "Work with energy communities: statuses, tables, proposals, files.",
+        True,
+    ),
     "db": ("flexmeasures.cli.database:db", "Upgrade, downgrade and inspect the database schema.", True),
     "db-ops": ("flexmeasures.cli.db_ops:db_ops", "Reset, dump, restore, save and load the database.", True),
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),

@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from flexmeasures.auth.setup import hash_new_password
+from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.data.database import db
@@ -41,6 +42,8 @@ __all__ = ["add"]
 
 add = AppGroup("add", help="Add structure, users, assets, markets, sensors, schedules.")
 add.add_command(add_schedules)
+for _adder in ADDERS:
+    add.add_command(_adder)
 
 minutes = click.option(
     "--event-resolution",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.domain.time import parse_duration, parse_instant
 
-__all__ = ["Duration", "Instant", "JsonObject"]
+__all__ = ["Day", "Duration", "Instant", "JsonObject"]
 
 
 class JsonObject(click.ParamType):
@@ -21,6 +22,8 @@ class JsonObject(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read it."""
+        if isinstance(value, dict):
+            return value
         text = str(value)
         try:
             if not text.lstrip().startswith("{"):
@@ -31,6 +34,21 @@ class JsonObject(click.ParamType):
         if not isinstance(read, dict):
             self.fail("it must be a JSON object", param, ctx)
         return read
+
+
+class Day(click.ParamType):
+    """A date such as 2024-01-31."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a date. Write it like 2024-01-31.", param, ctx)
 
 
 class Instant(click.ParamType):

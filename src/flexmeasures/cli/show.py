@@ -15,6 +15,7 @@ from rich.table import Table
 
 from flexmeasures.cli.order_book import show_order_book, show_orders, show_settlement
 from flexmeasures.cli.parameters import Instant
+from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.show_schedule import ShownSchedule, find_shown_schedule
@@ -25,6 +26,8 @@ _LEAST_MONEY = 0.005
 """Less than this is shown as nothing."""
 
 show = AppGroup("show", help="Show schedules, order books, orders and settlements.")
+show.add_command(show_metrics)
+show.add_command(show_statement)
 
 
 @show.command("schedule")

@@ -50,7 +50,7 @@ select meter.id, reading.* from unnest(%(ids)s::int[]) meter(id) cross join late
     select array_agg(event_start), array_agg(event_value) from (
         select distinct on (sensor_id, event_start) event_start, event_value from belief
         where sensor_id = meter.id and sensor_id = any(%(ids)s) and event_start >= %(start)s and event_start < %(end)s
-            and belief_horizon <= '0' and cumulative_probability = 0.5
+            and (belief_horizon <= '0' or %(forecasts)s) and cumulative_probability = 0.5
         order by sensor_id, event_start, belief_horizon, source_id
     ) latest
 ) reading
@@ -65,17 +65,23 @@ from community_meter where sensor_id = any(%(ids)s::int[])
 
 @dataclass(frozen=True)
 class MeterWindow:
-    """Readings that are wanted: events that start from `start` on and before `end`, of these sensors."""
+    """Readings that are wanted: events that start from `start` on and before `end`, of these sensors.
+
+    Attributes:
+        with_forecasts: Whether what was held before events had ended counts, too.
+    """
 
     sensor_ids: tuple[int, ...]
     start: datetime
     end: datetime
+    with_forecasts: bool = False
 
 
 def read_meters(session: Session, window: MeterWindow) -> dict[int, tuple[Instants, Values]]:
     """Read the newest measured value of each event of many sensors in one query.
 
-    Forecasts and schedules, which were held before their events had ended, are not measured and do not count.
+    Forecasts and schedules, which were held before their events had ended, are not measured and do not count unless
+    the window says so.
 
     Returns:
         Starts and values by sensor, in the order of time.
@@ -83,7 +89,15 @@ def read_meters(session: Session, window: MeterWindow) -> dict[int, tuple[Instan
     connection = _psycopg(session)
     readings = {}
     with connection.cursor(binary=True) as cursor:
-        cursor.execute(_READINGS, {"ids": list(window.sensor_ids), "start": window.start, "end": window.end})
+        cursor.execute(
+            _READINGS,
+            {
+                "ids": list(window.sensor_ids),
+                "start": window.start,
+                "end": window.end,
+                "forecasts": window.with_forecasts,
+            },
+        )
         answer = cursor.pgresult
         for row in range(answer.ntuples):
             sensor_id = int.from_bytes(answer.get_value(row, 0), "big")

@@ -10,7 +10,7 @@ import numpy as np
 from flexmeasures.domain.communities.allocation import WHOLE, Energies, GivenKeys, Round, allocate, split
 from flexmeasures.domain.communities.methods import pooled_energy
 
-__all__ = ["Gain", "best_fixed", "best_grouped", "compare", "profile_groups"]
+__all__ = ["PROFILE_GROUPS", "Gain", "best_fixed", "best_grouped", "compare", "profile_groups"]
 
 
 def best_fixed(generation: Energies, consumption: Energies) -> Energies:
@@ -60,7 +60,13 @@ def _to_parts(shares: np.ndarray[Any, Any]) -> Energies:
     return parts
 
 
-def best_grouped(generation: Energies, consumption: Energies, groups: np.ndarray[Any, Any]) -> Energies:
+PROFILE_GROUPS = 12 * 24 * 2
+"""How many groups `profile_groups` numbers."""
+
+
+def best_grouped(
+    generation: Energies, consumption: Energies, groups: np.ndarray[Any, Any], count: int | None = None
+) -> Energies:
     """Find the best coefficients for each group of alike hours, such as working-day noons in May.
 
     Groups are what makes last year's profiles worth something next year: coefficients for a single hour of last year
@@ -70,11 +76,12 @@ def best_grouped(generation: Energies, consumption: Energies, groups: np.ndarray
         generation: Shape ``(n_intervals,)``.
         consumption: Shape ``(n_intervals, n_members)``.
         groups: Number of each interval's group from 0, shape ``(n_intervals,)``.
+        count: How many groups there are; as many as occur if left out.
 
     Returns:
         Millionths, shape ``(n_groups, n_members)``; groups without generation get the best constant coefficients.
     """
-    n_groups = int(groups.max()) + 1
+    n_groups = count or int(groups.max()) + 1
     table = np.tile(best_fixed(generation, consumption), (n_groups, 1))
     order = np.argsort(groups, kind="stable")
     edges = np.searchsorted(groups[order], np.arange(n_groups + 1))
