@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python tools/install.py
 LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e clean
+.PHONY: help demo run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -103,6 +103,9 @@ e2e: $(VENV)/.installed-test ## Stories through a real browser (Debian: apt-get 
 
 bench: $(VENV)/.installed-test ## Benchmarks: medians, ratios and where the time goes (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+mutants: $(VENV)/.installed-test ## Put one fault after the other into the code and see that a test notices (ONLY=word)
+	@$(BIN)/python -m tests.mutants $(ONLY)
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(NEWEST) $(LOWEST) instance build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
