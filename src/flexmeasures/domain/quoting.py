@@ -13,7 +13,7 @@ LONGEST_QUOTE = 60
 def quote(value: object) -> str:
     """Repeat in a message what somebody sent: in quotes, on one line, and shortened, as it may be long or deep.
 
-    >>> quote("MW; drop"), quote("x" * 1000)[-6:], quote(None)
+    >>> quote("MW; drop"), quote("x" * 1000)[-5:], quote(None)
     ("'MW; drop'", "xxx'…", 'None')
     """
     if isinstance(value, str):

@@ -19,6 +19,7 @@ from shapeshifter_uftp.uftp import AcceptedDisputed, AvailableRequested, Meterin
 from shapeshifter_uftp.writing import message_to_xml
 
 NOW = dt.datetime(2030, 6, 11, 10, 0, tzinfo=dt.UTC)
+TODAY = dt.date(2030, 6, 11)
 DAY = dt.date(2030, 6, 12)
 POINT = "ean.871685900012636543"
 EXPIRY = "2030-06-11T20:00:00+02:00"
@@ -128,7 +129,7 @@ class World:
         self.envelope = {}
         self.now = NOW
 
-    def before(self, direction, message, outcome="Accepted"):
+    def before(self, direction, message, outcome="Accepted", state=State.DONE):
         """Let a message have been exchanged before."""
         sealed = uftp.SignedMessage(
             sender_domain=message.sender_domain, sender_role=self.their_role,
@@ -138,7 +139,7 @@ class World:
             owner=self.journal.owner, direction=direction, partner_domain=self.them, partner_role=self.their_role,
             message_type=type(message).wire_name, message_id=message.message_id,
             conversation_id=message.conversation_id, reference_id=main_reference(message), topic=topic_of(message),
-            revision=getattr(message, "revision", None), envelope=envelope_to_xml(sealed), at=1.0, state=State.DONE,
+            revision=getattr(message, "revision", None), envelope=envelope_to_xml(sealed), at=1.0, state=state,
             outcome=outcome,
         )  # fmt: skip
         self.journal.add_received(entry)
@@ -211,6 +212,21 @@ KEPT = {
     "same offset": (agr, request(time_zone="Europe/Brussels")),
     "value of duration": (agr, request(isp_duration="PT900S")),
     "two options": (asked, offer(offer_options=[OPTION, dataclasses.replace(OPTION, option_reference="b")])),
+    "request for today": (agr, request(
+        period=TODAY, expiration_date_time="2030-06-11T13:00:00+02:00",
+        isps=[uftp.FlexRequestISP(disposition=REQUESTED, min_power=-1, max_power=0, start=60)],
+    )),
+    "metering of today": (dso, metering(period=TODAY)),
+    # Noon in Amsterdam begins ISP 49; what is over need not be foreseen.
+    "prognosis of today": (dso, prognosis(period=TODAY, isps=[uftp.DPrognosisISP(power=1, start=49, duration=48)])),
+    "expiry when the last ISP ends": (agr, request(expiration_date_time="2030-06-12T09:00:00+02:00")),
+    "power at the bound": (lambda: dso(highest_power=5000), prognosis()),
+    "reservation beside another contract": (lambda: agr().before(IN, reservation(
+        message_id=ID.format(9), contract_id="other", isps=[uftp.FlexReservationUpdateISP(power=-999, **QUARTER)]
+    )), reservation()),
+    "revision after one that could not be handled": (
+        lambda: dso().before(IN, prognosis(message_id=ID.format(9)), None, State.FAILED), prognosis()
+    ),
     "the day of the long night": (
         dso, prognosis(period=dt.date(2030, 10, 27), isps=[uftp.DPrognosisISP(power=1, start=1, duration=100)])
     ),
@@ -241,6 +257,12 @@ BROKEN = [
      "ExpirationDateTime out of bounds"),
     ("expiry_in_bounds", agr, request(expiration_date_time="2030-06-12T09:00:01+02:00"),
      "ExpirationDateTime out of bounds"),
+    ("expiry_in_bounds", agr, request(expiration_date_time="2030-06-11T12:00:00+02:00"),
+     "ExpirationDateTime out of bounds"),
+    ("reference_still_valid", lambda: agr().before(OUT, offer(expiration_date_time="2030-06-11T10:00:00Z")), order(),
+     "Reference message expired"),
+    ("prognosis_covers_day", dso, prognosis(period=TODAY, isps=[uftp.DPrognosisISP(power=1, start=50, duration=47)]),
+     "Lacking ISPs"),
     ("reference_known", dso, offer(), "Unknown reference FlexRequestMessageID"),
     ("reference_known", asked, offer(conversation_id=ID.format(51)), "Unknown reference FlexRequestMessageID"),
     ("reference_known", lambda: offered("Rejected"), order(), "Unknown reference FlexOfferMessageID"),

@@ -88,6 +88,13 @@ def test_without_terms_the_price_is_shared_over_what_was_ordered(make_message):
     assert [isp.delivered_flex_power for isp in item.isps] == [-2000, -1500, -2000, 0]
 
 
+def test_amounts_are_rounded_half_to_even(make_message):
+    """0.05 EUR for 2 W: 1 W delivered makes 0.025, that is 0.02; of 0.07 EUR half is 0.035, that is 0.04."""
+    for price, half in (("0.05", "0.02"), ("0.07", "0.04")):
+        order = make_message(uftp.FlexOrder, isps=[uftp.FlexOrderISP(power=-2, start=1)], price=price)
+        assert settle_order(order, {1: 10}, {1: 9}).price == Decimal(half)
+
+
 def test_an_isp_without_measurement_cannot_be_settled(make_message):
     """Settlement does not guess what was not measured."""
     order = make_message(uftp.FlexOrder, isps=[uftp.FlexOrderISP(power=-2000, start=1)])

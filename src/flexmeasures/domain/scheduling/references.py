@@ -50,8 +50,7 @@ class NamedSensor:
 def sensor_references(model: FlexModel) -> tuple[SensorReference, ...]:
     """List the sensors that a flex model names.
 
-    >>> from flexmeasures.domain.rights import Action, Actor, Kind, Thing, may
-    from flexmeasures.domain.scheduling.flex_model import read_flex_model
+    >>> from flexmeasures.domain.scheduling.flex_model import read_flex_model
     >>> [one.field for one in sensor_references(read_flex_model({"kind": "storage", "export_market_id": 3}))]
     ['export_market_id']
     """

@@ -90,7 +90,7 @@ def carry_soc(
     3.5
     """
     planned = float("nan") if plan is None else plan.soc_at(start)
-    if known is None or (plan is not None and plan.start >= known[0]):
+    if known is None or (plan is not None and plan.start > known[0]):
         if np.isfinite(planned):
             return planned
         return None if known is None else known[1]

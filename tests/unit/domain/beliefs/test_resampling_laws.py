@@ -110,6 +110,14 @@ def test_the_example_of_the_documentation_is_averaged():
     assert means.tolist() == [306.66, 0, 306.66]
 
 
+def test_an_event_on_the_last_edge_belongs_to_no_bin():
+    """Of the quarter-hours 0, 1 and 2, two bins of one quarter-hour hold the first two."""
+    means, covered = mean_per_bin(
+        event_grid(START, QUARTER, 3), np.array([1.0, 2.0, 9.0]), QUARTER, event_grid(START, QUARTER, 3)
+    )
+    assert (means.tolist(), covered.tolist()) == ([1.0, 2.0], [1.0, 1.0])
+
+
 def test_nothing_is_known_of_nothing():
     """Without events every bin is a gap."""
     none = np.array([], dtype="datetime64[us]")

@@ -30,6 +30,12 @@ def test_intervals_without_a_period_follow_each_other_by_the_default_of_the_even
     assert spans == (Span(NOON, NOON + HOUR, 1, 0), Span(NOON + HOUR, NOON + 2 * HOUR, 2, 1))
 
 
+def test_an_event_with_a_start_waits_for_it():
+    """An event received at noon for two hours later holds from 14:00."""
+    (span,) = unfold(event(prices(1), period=IntervalPeriod(NOON + 2 * HOUR, HOUR)), "PRICE")
+    assert (span.start, span.end) == (NOON + 2 * HOUR, NOON + 3 * HOUR)
+
+
 def test_an_event_without_a_start_begins_when_it_is_received():
     """The word now means the moment of receipt; "now" is the moment of receipt."""
     (span,) = unfold(event(prices(1), period=IntervalPeriod(None, HOUR)), "PRICE")

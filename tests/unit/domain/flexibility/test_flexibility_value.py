@@ -103,6 +103,12 @@ def test_shares_add_up_to_the_profit(profit, share, fee, activations, bears):
     assert shares.owner + shares.aggregator == pytest.approx(profit, abs=1e-6)
 
 
+def test_the_owner_pays_the_fees():
+    """Half of 100, less 3 activations at 2 and 24 hours at 0.1: 50 − 6 − 2.4 = 41.6."""
+    shares = share_profit(Contract(0.5, 2.0, 0.1), 100.0, activations=3, hours=24)
+    assert (shares.owner, shares.aggregator) == (pytest.approx(41.6), pytest.approx(58.4))
+
+
 def test_a_loss_is_the_aggregators_unless_agreed_otherwise():
     """Of a loss of 10 the owner bears nothing, or half when the contract says so."""
     assert share_profit(Contract(0.5), -10.0).owner == 0.0
@@ -209,6 +215,13 @@ def test_the_trader_orders_slot_by_slot_whatever_has_value():
 
     choosy = trade_greedily([0, 1], offers_at, MarketPrices(np.array([30.0, 15.0]), np.zeros(2)), 10.0)
     assert [(one.offer.asset, one.offer.slot) for one in choosy] == [("b", 0)]
+
+
+def test_an_asset_is_ordered_one_way_in_a_slot():
+    """Worth 20 for up and 15 for down, the same asset is ordered up only."""
+    both = [offer_of("a", 0, 10.0), offer_of("a", 0, 10.0, Regulation.DOWN)]
+    orders = trade_greedily([0], lambda slot, orders: both, MarketPrices(np.array([30.0]), np.array([25.0])))
+    assert [(one.offer.regulation, one.expected_value) for one in orders] == [(Regulation.UP, 20.0)]
 
 
 def test_a_slot_outside_the_window_is_refused():

@@ -17,6 +17,7 @@ PLAN = EarlierPlan(NOON, HOUR, np.array([1.0, -1.0, 0.5]), np.array([1.0, 2.0, 1
     [
         pytest.param((NOON, 1.0), 1, 2.0, id="the plan was followed"),
         pytest.param((NOON, 1.0), 0.5, 1.5, id="within a slot"),
+        pytest.param((NOON, 1.2), 1, 2.2, id="measured when the plan starts"),
         pytest.param((NOON + HOUR, 1.7), 2, 0.7, id="a newer measurement"),
         pytest.param((NOON + 2 * HOUR, 3.0), 2, 3.0, id="measured right now"),
         pytest.param((NOON + 3 * HOUR, 3.0), 2, 3.0, id="measured later"),
@@ -48,8 +49,8 @@ def test_a_plan_on_another_grid():
 
 
 def test_an_agreement_holds_in_the_slots_within_it():
-    """From 12:30 to 15:00 the slots of 13:00 and 14:00 lie wholly within."""
-    agreed = AgreedPower("order 7", NOON + HOUR / 2, NOON + 3 * HOUR, 0.4, 1000.0)
+    """From 12:30 to 15:30 the slots of 13:00 and 14:00 lie wholly within."""
+    agreed = AgreedPower("order 7", NOON + HOUR / 2, NOON + 3.5 * HOUR, 0.4, 1000.0)
     stated = agreed.on_grid(NOON, HOUR, 5)
     assert stated.device is None
     assert (stated.price_above, stated.price_below) == (1000.0, 1000.0)
