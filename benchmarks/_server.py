@@ -101,7 +101,7 @@ def serve(workers: int = 1, with_job_worker: bool = False) -> Iterator[Server]:
             [
                 *(sys.executable, "-m", "gunicorn", "-w", str(workers)),
                 *("-b", f"127.0.0.1:{port}", "--log-level", "warning"),
-                "flexmeasures.app:create()",
+                *("--config", "python:flexmeasures.gunicorn_config"),
             ],
             env=environment,
         )

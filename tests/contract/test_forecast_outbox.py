@@ -1,5 +1,6 @@
 """Orders of forecasts while a store is away: kept with the data, placed later, each of them once."""
 
+import time
 from datetime import UTC, datetime
 from threading import Thread
 
@@ -130,3 +131,29 @@ def test_orders_go_with_their_sensor(app, admin, owner, cast, away, waiting):
     url = f"/api/v2_0/asset/{cast.assets['building']}"
     assert admin.client.delete(url, headers=admin.headers).status_code == 204
     assert waiting() == 0
+
+
+def test_a_server_places_the_orders_of_many_posts_together(app, owner, cast, waiting, monkeypatch):
+    """Outside tests orders are placed beside the requests, soon after them: fewer times than there are posts."""
+    placed = []
+
+    def place(engine, connection):
+        placed.append(place_forecasts(engine, connection))
+        return placed[-1]
+
+    monkeypatch.setattr("flexmeasures.jobs.placing.place_forecasts", place)
+    app.config["TESTING"] = False
+    try:
+        for day in range(1, 11):
+            assert (
+                owner.post("postMeterData", meter_data(cast, start=START.replace(day=day))).status_code == 200
+            )
+        deadline = time.monotonic() + 20
+        while len(queued(app)) < 10 * len(HORIZONS) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        del app.extensions["placer"]
+    assert len(queued(app)) == 10 * len(HORIZONS)
+    assert waiting() == 0
+    assert sum(placed) == 10
+    assert len([count for count in placed if count]) < 10

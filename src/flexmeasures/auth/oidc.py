@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import orjson
 from flask import Flask, current_app
 from joserfc import jwt
@@ -64,6 +63,8 @@ class _Issuer:
         Raises:
             StoreUnavailable: If the issuer does not answer and no keys are known.
         """
+        import httpx  # noqa: PLC0415 - large, and needed with an issuer only
+
         with self.lock:
             age = time.monotonic() - self.fetched_at
             if self.keys is not None and age < (_ASK_AGAIN if anew else _KEEP):
@@ -87,6 +88,8 @@ class _Issuer:
 
     @staticmethod
     def _fetch(url: str) -> Any:
+        import httpx  # noqa: PLC0415 - as above
+
         with httpx.stream("GET", url, timeout=5.0, follow_redirects=False) as answer:
             answer.raise_for_status()
             body = b""

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import flask_migrate
 import psycopg
 import redis
 from flask import Flask
@@ -71,6 +70,19 @@ class _Embedded:
     schema_checked: bool = False
 
 
+class _Migrations:
+    """Flask-Migrate's configuration of an app, made when it is looked at: Alembic is large, and seldom needed."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def __getattr__(self, name: str) -> Any:
+        from flask_migrate import Migrate  # noqa: PLC0415 - the reason for this class
+
+        Migrate(self._app, db, directory=str(MIGRATIONS))
+        return getattr(self._app.extensions["migrate"], name)
+
+
 def database_uri(uri: str) -> str:
     """Name the driver in a documented address such as ``postgresql://user:password@host/db``."""
     url = make_url(uri)
@@ -103,7 +115,7 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
     # Values of a failing statement belong into no message: hashes of passwords are among them.
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True, **options}
     db.init_app(app)
-    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+    app.extensions["migrate"] = _Migrations(app)
     app.extensions["redis"] = _make_redis(app, embedded if needs_redis else None)
     with app.app_context():
         db.engine.dialect.do_ping = _is_alive  # type: ignore[method-assign]
@@ -165,8 +177,10 @@ def _upgrade_schema(app: Flask) -> None:
         # Only one of several processes upgrades; the others find it done.
         connection.execute("select pg_advisory_lock(%s)", (_UPGRADE_LOCK,))
         if _revision(connection) != HEAD:
+            from flask_migrate import upgrade  # noqa: PLC0415 - see _Migrations
+
             with app.app_context():
-                flask_migrate.upgrade()
+                upgrade()
 
 
 def _plain_connection(app: Flask) -> psycopg.Connection[Any]:
@@ -221,7 +235,9 @@ def _make_redis(app: Flask, embedded: _Embedded | None) -> redis.Redis:
             """Starts the server before the first connection is made."""
 
             def connect(self, *args: Any, **kwargs: Any) -> Any:
-                services.ensure_valkey()
+                # The pool says so before each use of a connection.
+                if self._sock is None:
+                    services.ensure_valkey()
                 return super().connect(*args, **kwargs)
 
         path = services.redis_url.removeprefix("unix://")

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from flask import current_app
 
 from flexmeasures.api.usef import messages, statuses
 from flexmeasures.api.usef.call import (
@@ -24,7 +25,6 @@ from flexmeasures.api.usef.call import (
 )
 from flexmeasures.api.usef.messages import Group
 from flexmeasures.api.usef.statuses import PartlyRefused, Status
-from flexmeasures.data.database import db
 from flexmeasures.data.stores.assets import find_markets
 from flexmeasures.data.stores.beliefs import Added
 from flexmeasures.data.tables import Asset, Market, WeatherSensor
@@ -34,7 +34,7 @@ from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.rights import Action
 from flexmeasures.domain.time import EPOCH, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor, is_price_unit, power_factor
-from flexmeasures.jobs.forecasts import place_forecasts
+from flexmeasures.jobs.placing import place_soon
 from flexmeasures.services.make_forecasts import order_forecasts
 from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
 from flexmeasures.services.record_beliefs import Recording, Series, check_signs, record_beliefs
@@ -181,7 +181,7 @@ def _order_forecasts(
     """Have forecasts made of what was measured, once it is stored."""
     sensors = [thing.sensor for thing in things.values()]
     order_forecasts(call.session, sensors, how.start, how.end, horizons)
-    call.follow_ups.append(partial(place_forecasts, db.engine, call.redis))
+    call.follow_ups.append(partial(place_soon, current_app._get_current_object()))
 
 
 def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:

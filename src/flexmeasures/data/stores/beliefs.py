@@ -25,7 +25,7 @@ from flexmeasures.data.stores.arrays import (
     register_dumpers,
 )
 from flexmeasures.data.stores.as_of import held_by_condition
-from flexmeasures.data.stores.communities import mark_stale
+from flexmeasures.data.stores.communities import MARK_STALE, stale_readings
 from flexmeasures.domain.beliefs import (
     MEDIAN,
     Beliefs,
@@ -158,7 +158,6 @@ def insert_beliefs(
         return 0
     connection = _psycopg(session)
     _lock_parents(connection, rows)
-    _mark_stale(session, rows)
     if policy is InsertPolicy.REPLACE:
         return _replace(connection, rows)
     if policy is InsertPolicy.SKIP_EQUAL:
@@ -187,18 +186,11 @@ def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
         return Added(0)
     connection = _psycopg(session)
     _lock_parents(connection, rows)
-    _mark_stale(session, rows)
     new = _add(connection, rows)
     if new == total:
         return Added(total)
     contradicting, first = _find_contradictions(connection, rows)
     return Added(new, total - new - contradicting, contradicting, first)
-
-
-def _mark_stale(session: Session, rows: _Rows) -> None:
-    """Tell energy communities, which settle by what was measured, that there is something new."""
-    measured = rows.beliefs.horizons <= np.timedelta64(0, "us")
-    mark_stale(session, np.unique(rows.sensor_ids[measured]), rows.beliefs.event_starts[measured])
 
 
 @dataclass(frozen=True)
@@ -264,12 +256,18 @@ _NEW_ROWS = f"unnest(%b, %b, %b, %b, %b, %b) as new ({_COLUMNS})"
 
 
 def _lock_parents(connection: psycopg.Connection[Any], rows: _Rows) -> None:
-    """Make sure that sensors and sources exist, and stay until the transaction ends."""
+    """Make sure that sensors and sources exist, and stay until the transaction ends.
+
+    Energy communities, which settle by what was measured, are told in the same breath that there is something new.
+    """
     sensor_ids, source_ids = np.unique(rows.sensor_ids), np.unique(rows.beliefs.source_ids)
+    measured = rows.beliefs.horizons <= np.timedelta64(0, "us")
+    stale = stale_readings(np.unique(rows.sensor_ids[measured]), rows.beliefs.event_starts[measured])
     found = connection.execute(
-        "select (select count(*) from (select 1 from sensor where id = any(%b) for key share) as held),"
-        " (select count(*) from (select 1 from data_source where id = any(%b) for key share) as held)",
-        (Int4Array(sensor_ids), Int4Array(source_ids)),
+        f"with stale as ({MARK_STALE})"  # noqa: S608 - our text
+        " select (select count(*) from (select 1 from sensor where id = any(%(sensors)b) for key share) as held),"
+        " (select count(*) from (select 1 from data_source where id = any(%(sources)b) for key share) as held)",
+        {**stale, "sensors": Int4Array(sensor_ids), "sources": Int4Array(source_ids)},
     ).fetchone()
     if found != (len(sensor_ids), len(source_ids)):
         raise NotFound("What these data are about was deleted meanwhile. Nothing was stored.")

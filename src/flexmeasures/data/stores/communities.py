@@ -25,12 +25,12 @@ from flexmeasures.data.tables import (
 from flexmeasures.domain.time import Instants
 
 __all__ = [
+    "MARK_STALE",
     "MeterWindow",
     "forget_days",
     "is_stale",
     "known_days",
     "lock_service",
-    "mark_stale",
     "mark_stale_days",
     "read_meters",
     "replace_days",
@@ -38,6 +38,7 @@ __all__ = [
     "settled_days",
     "settled_points",
     "stale_periods",
+    "stale_readings",
     "tables_in_force",
 ]
 
@@ -56,11 +57,12 @@ select meter.id, reading.* from unnest(%(ids)s::int[]) meter(id) cross join late
 ) reading
 """
 
-_MARK = """
-insert into community_stale (service_id, since, until)
-select distinct service_id, %(since)s::timestamptz, %(until)s::timestamptz
-from community_meter where sensor_id = any(%(ids)s::int[])
-"""
+MARK_STALE = (
+    "insert into community_stale (service_id, since, until)"
+    " select distinct service_id, %(since)s::timestamptz, %(until)s::timestamptz"
+    " from community_meter where sensor_id = any(%(measured)s::int[])"
+)
+"""Notes that readings have changed, for services that settle by them; in the transaction that stores them."""
 
 
 @dataclass(frozen=True)
@@ -108,19 +110,21 @@ def read_meters(session: Session, window: MeterWindow) -> dict[int, tuple[Instan
     return readings
 
 
-def mark_stale(session: Session, sensor_ids: Iterable[int], starts: Instants) -> None:
-    """Note that readings have changed, for services that settle by them; in the transaction that stores them.
+def stale_readings(sensor_ids: Iterable[int], starts: Instants) -> dict[str, Any]:
+    """Name what `MARK_STALE` is to note.
 
     Args:
-        session: Within its transaction.
         sensor_ids: Whose readings.
-        starts: Of the events that have changed.
+        starts: Of the events that have changed; may be empty.
     """
     if not len(starts):
-        return
+        return {"measured": [], "since": None, "until": None}
     since, until = (value.astype("datetime64[us]").item() for value in (starts.min(), starts.max()))
-    ids = sorted({int(number) for number in sensor_ids})
-    _psycopg(session).execute(_MARK, {"ids": ids, "since": _utc(since), "until": _utc(until)})
+    return {
+        "measured": sorted({int(number) for number in sensor_ids}),
+        "since": _utc(since),
+        "until": _utc(until),
+    }
 
 
 def _utc(naive: datetime) -> str:
