@@ -10,8 +10,8 @@ from sqlalchemy import text
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.tables import Asset
 from flexmeasures.jobs.schedules import find_job
-from flexmeasures.services.plan_inputs import Planning
-from flexmeasures.services.reschedule import PortfolioOrder, reschedule
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 
 VERSIONS = ["v1_3", "v2_0"]
 

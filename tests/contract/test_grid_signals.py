@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset, GridSignal, ScheduleRecord
-from flexmeasures.services.plan_inputs import Planning
-from flexmeasures.services.reschedule import PortfolioOrder, reschedule
+from flexmeasures.data.tables import Asset, GridSignal, PlanDevice, PlanRecord
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 
 START = datetime(2015, 1, 2, tzinfo=UTC)
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
@@ -42,9 +42,9 @@ def plan(cast):
         outcome = reschedule(db.session, order, Planning())
         db.session.commit()
         assert not outcome.failures
-        query = select(ScheduleRecord).order_by(ScheduleRecord.id.desc()).limit(1)
+        query = select(PlanDevice).join(PlanDevice.plan).order_by(PlanRecord.number.desc()).limit(1)
         powers = [
-            np.array(db.session.scalars(query.where(ScheduleRecord.asset_id == one)).one().power_mw)
+            np.array(db.session.scalars(query.where(PlanRecord.asset_id == one)).one().power_mw)
             for one in ids
         ]
         return powers if names else powers[0]
@@ -96,7 +96,7 @@ def test_a_limit_that_starts_now_changes_the_slot_that_runs(ask, plan):
     at = START + 8 * HOUR + timedelta(minutes=10)
     ask("import_limit", 0, 8 + 10 / 60, 9)
     power = plan(at_once=True, start=at)
-    record = db.session.scalars(select(ScheduleRecord).order_by(ScheduleRecord.id.desc())).first()
+    record = db.session.scalars(select(PlanRecord).order_by(PlanRecord.number.desc())).first()
     assert record.start == START + 8 * HOUR
     assert power[:4].max() == pytest.approx(0)
 

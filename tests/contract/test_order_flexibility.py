@@ -16,18 +16,18 @@ from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.flexibility import Contract, Regulation
 from flexmeasures.domain.time import event_grid
 from flexmeasures.services.assets import NewAsset, create_asset
-from flexmeasures.services.broker import Enquiry, MarketTerms, make_order_books, open_portfolio
 from flexmeasures.services.flex_models import set_flex_model_of_asset
-from flexmeasures.services.order_flexibility import (
+from flexmeasures.services.flexibility.broker import Enquiry, MarketTerms, make_order_books, open_portfolio
+from flexmeasures.services.flexibility.order import (
     OrderTerms,
     list_orders,
     place_orders,
     revoke_order,
     suggest_orders,
 )
-from flexmeasures.services.plan_inputs import Planning
-from flexmeasures.services.reschedule import PortfolioOrder, reschedule
-from flexmeasures.services.settle_flexibility import settle_orders, sum_up
+from flexmeasures.services.flexibility.settle import settle_orders, sum_up
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.testing import make_sensor
 
 HOUR = timedelta(hours=1)

@@ -12,8 +12,8 @@ from sqlalchemy import event, text
 from flexmeasures.data.database import db
 from flexmeasures.jobs import rehearsal
 from flexmeasures.jobs.rehearsal import rehearse
-from flexmeasures.services.make_schedule import make_schedule
-from flexmeasures.services.request_schedule import ScheduleRequest
+from flexmeasures.services.schedules.make import make_schedule
+from flexmeasures.services.schedules.request import ScheduleRequest
 from flexmeasures.testing import CAST_DAY, Cast
 
 

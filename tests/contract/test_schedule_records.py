@@ -16,13 +16,13 @@ from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Market, PlanDevice, PlanRecord, Sensor
 from flexmeasures.domain.beliefs import Beliefs
+from flexmeasures.domain.scheduling.planning.assets import plan_asset
 from flexmeasures.domain.scheduling.rolling import AgreedPower
 from flexmeasures.domain.time import event_grid
 from flexmeasures.jobs.schedules import enqueue_portfolio
 from flexmeasures.services.flex_models import NewAssetType, create_asset_type, set_flex_model_of_asset
-from flexmeasures.services.plan_asset import plan_asset
-from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
-from flexmeasures.services.reschedule import PortfolioOrder, reschedule
+from flexmeasures.services.schedules.gather import Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.testing import make_sensor, store_values
 
 DAY_TWO = datetime(2015, 1, 2, tzinfo=UTC)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import joinedload
 
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import Asset, PlanDevice
-from flexmeasures.services.show_schedule import find_shown_schedule
+from flexmeasures.services.schedules.show import find_shown_schedule
 
 
 @pytest.fixture

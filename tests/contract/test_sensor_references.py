@@ -10,8 +10,8 @@ from flexmeasures.data.database import db
 from flexmeasures.data.tables import Asset, PlanDevice
 from flexmeasures.services.assets import FieldErrors
 from flexmeasures.services.flex_models import set_flex_model_of_asset
-from flexmeasures.services.plan_inputs import Planning
-from flexmeasures.services.reschedule import PortfolioOrder, reschedule
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.testing import store_values
 
 DAY_TWO = datetime(2015, 1, 2, tzinfo=UTC)

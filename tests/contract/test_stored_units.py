@@ -9,10 +9,10 @@ from sqlalchemy import select
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import Asset, FlexibilityOrder, PlanDevice
 from flexmeasures.services.assets import NewAsset, create_asset
+from flexmeasures.services.flexibility.settle import settle_orders
 from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
 from flexmeasures.services.power_chart import PowerQuestion, read_power_chart
 from flexmeasures.services.resources import Resource
-from flexmeasures.services.settle_flexibility import settle_orders
 from flexmeasures.testing import store_values
 
 DAY_TWO = datetime(2015, 1, 2, tzinfo=UTC)

@@ -8,10 +8,10 @@ from sqlalchemy import select, text
 
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import PlanDevice
-from flexmeasures.services.broker import Enquiry, MarketTerms, open_portfolio
+from flexmeasures.services.flexibility.broker import Enquiry, MarketTerms, open_portfolio
 from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
-from flexmeasures.services.plan_inputs import Planning
-from flexmeasures.services.reschedule import PortfolioOrder, reschedule
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 
 from .conftest import Caller
 

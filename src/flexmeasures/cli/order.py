@@ -31,14 +31,14 @@ from flexmeasures.cli.order_book import (
 from flexmeasures.data.database import db
 from flexmeasures.domain.flexibility import Contract
 from flexmeasures.domain.time import format_instant
-from flexmeasures.services.order_flexibility import (
+from flexmeasures.services.flexibility.order import (
     OrderTerms,
     Trade,
     place_orders,
     revoke_order,
     suggest_orders,
 )
-from flexmeasures.services.show_flexibility import trade_as_data
+from flexmeasures.services.flexibility.show import trade_as_data
 
 __all__ = ["order"]
 

@@ -22,17 +22,17 @@ from flexmeasures.data.database import db
 from flexmeasures.domain.flexibility import OrderBook, Regulation
 from flexmeasures.domain.time import find_zone
 from flexmeasures.jobs.schedules import planning_of
-from flexmeasures.services.broker import (
+from flexmeasures.services.flexibility.broker import (
     Enquiry,
     MarketTerms,
     Portfolio,
     make_order_books,
     open_portfolio,
 )
-from flexmeasures.services.broker import Progress as Report
-from flexmeasures.services.order_flexibility import list_orders, status_of
-from flexmeasures.services.settle_flexibility import Settlement, settle_orders, sum_up
-from flexmeasures.services.show_flexibility import books_as_data, orders_as_data, settlements_as_data
+from flexmeasures.services.flexibility.broker import Progress as Report
+from flexmeasures.services.flexibility.order import list_orders, status_of
+from flexmeasures.services.flexibility.settle import Settlement, settle_orders, sum_up
+from flexmeasures.services.flexibility.show import books_as_data, orders_as_data, settlements_as_data
 
 __all__ = [
     "asked_portfolio",

@@ -18,7 +18,7 @@ from flexmeasures.cli.parameters import Duration, Instant
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import format_instant
 from flexmeasures.jobs.schedules import CHUNK, describe_failure, enqueue_portfolio, run_portfolio
-from flexmeasures.services.reschedule import PortfolioOrder, PortfolioOutcome, flexible_asset_ids
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, PortfolioOutcome, flexible_asset_ids
 
 __all__ = ["add_schedules"]
 

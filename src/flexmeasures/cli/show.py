@@ -18,7 +18,7 @@ from flexmeasures.cli.parameters import Instant
 from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
-from flexmeasures.services.show_schedule import ShownSchedule, find_shown_schedule
+from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
 
 __all__ = ["show"]
 

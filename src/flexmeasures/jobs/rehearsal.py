@@ -23,11 +23,11 @@ from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, Mark
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
+from flexmeasures.domain.scheduling.planning.assets import Plan
 from flexmeasures.domain.time import event_grid
 from flexmeasures.jobs.schedules import planning_of
-from flexmeasures.services.make_schedule import is_stored, make_schedule
-from flexmeasures.services.plan_asset import Plan
-from flexmeasures.services.request_schedule import ScheduleRequest
+from flexmeasures.services.schedules.make import is_stored, make_schedule
+from flexmeasures.services.schedules.request import ScheduleRequest
 
 __all__ = ["rehearse"]
 

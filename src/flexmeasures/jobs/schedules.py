@@ -17,10 +17,10 @@ from flexmeasures.data.faults import try_again
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.scheduling import PlanOptions, SolverOptions, solver_named
 from flexmeasures.jobs.queues import get_queue
-from flexmeasures.services.make_schedule import is_stored, make_schedule
-from flexmeasures.services.plan_inputs import Planning
-from flexmeasures.services.request_schedule import ScheduleRequest
-from flexmeasures.services.reschedule import PortfolioOrder, PortfolioOutcome, reschedule
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.make import is_stored, make_schedule
+from flexmeasures.services.schedules.request import ScheduleRequest
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, PortfolioOutcome, reschedule
 
 __all__ = [
     "CHUNK",

@@ -22,8 +22,8 @@ from flexmeasures.domain.scheduling.flex_model import (
 )
 from flexmeasures.domain.scheduling.references import NamedSensor, may_read, sensor_references
 from flexmeasures.services.checks import Checks
-from flexmeasures.services.plan_inputs import unreadable
 from flexmeasures.services.rights import actor_of
+from flexmeasures.services.schedules.gather import unreadable
 
 __all__ = [
     "NewAssetType",

@@ -18,8 +18,8 @@ from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import add_duration, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.jobs.schedules import describe_failure, enqueue_schedule, find_job, planning_of
-from flexmeasures.services.make_schedule import plan_schedule, read_schedule_of_event
-from flexmeasures.services.request_schedule import (
+from flexmeasures.services.schedules.make import plan_schedule, read_schedule_of_event
+from flexmeasures.services.schedules.request import (
     SCHEDULED_TYPES,
     ScheduleRequest,
     SocTarget,
@@ -114,13 +114,12 @@ def _planned_by_job(
     Returns:
         Where it starts, its power [MW], and what the scheduler noted about it.
     """
-    job = _await_job(call, asset, address)
-    at = asset.soc_datetime or call.now if job is None else job.args[0].at
-    asked = min(add_duration(at, duration) - at, call.config["FLEXMEASURES_PLANNING_HORIZON"])
-    found = read_schedule_of_event(call.session, asset, address.event_id, asked)
-    if found is None or not len(found[1]):
+    _await_job(call, asset, address)
+    found = read_schedule_of_event(call.session, asset, address.event_id)
+    if found is None:
         raise statuses.UNKNOWN_SCHEDULE("The schedule was not found in the database.")
-    return (found[0] if job is None else at), *found[1:]
+    asked = add_duration(found.start, duration) - found.start
+    return found.start, found.power_mw[: max(1, asked // found.resolution)], list(found.notes)
 
 
 def _planned_now(

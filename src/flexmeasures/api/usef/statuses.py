@@ -12,7 +12,7 @@ from typing import Any
 from flexmeasures.domain import errors
 from flexmeasures.services.assets import UnknownAsset
 from flexmeasures.services.record_beliefs import TooManyValues
-from flexmeasures.services.request_schedule import OutdatedEvent
+from flexmeasures.services.schedules.request import OutdatedEvent
 
 __all__ = ["PROCESSED", "STATUSES", "PartlyRefused", "Refusal", "Status", "refusal_of"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,13 +18,15 @@ from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, DeviceState, PlanDevice, PlanRecord
 from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
 from flexmeasures.domain.errors import FlexError, NotFound
+from flexmeasures.domain.scheduling.planning.assets import Plan
 from flexmeasures.domain.time import event_grid, format_instant
-from flexmeasures.services.plan_asset import Plan, plan_asset
-from flexmeasures.services.plan_inputs import Planning, PlanWish, read_plan_inputs
 from flexmeasures.services.power import power_as_stored
-from flexmeasures.services.request_schedule import ScheduleRequest
+from flexmeasures.services.schedules.gather import Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.schedules.request import ScheduleRequest
+from flexmeasures.services.schedules.schedulers import plan_with_scheduler
 
 __all__ = [
+    "EventSchedule",
     "is_stored",
     "make_schedule",
     "plan_id",
@@ -82,7 +85,7 @@ def plan_schedule(
     known = read_plan_inputs(session, [wish], planning or Planning())[0]
     if isinstance(known, FlexError):
         raise known
-    return plan_asset(known)
+    return plan_with_scheduler(known)
 
 
 def store_plans(
@@ -174,26 +177,31 @@ def plan_id(asset_id: int, recorded_at: datetime, event_ids: Sequence[int | None
     return uuid.uuid5(_PLANS, f"{asset_id} {format_instant(recorded_at)} {events}")
 
 
-def read_schedule_of_event(
-    session: Session, asset: Asset, event_id: int, duration: timedelta
-) -> tuple[datetime, Values, list[str]] | None:
-    """Read the schedule that was made for a UDI event, whatever was planned since.
+@dataclass(frozen=True)
+class EventSchedule:
+    """The schedule that was made for a UDI event.
+
+    Attributes:
+        start: Start of the first slot.
+        resolution: Length of a slot.
+        power_mw: Average power in each slot (n,) [MW, consumption positive].
+        notes: What the owner should know.
+    """
+
+    start: datetime
+    resolution: timedelta
+    power_mw: Values
+    notes: tuple[str, ...]
+
+
+def read_schedule_of_event(session: Session, asset: Asset, event_id: int) -> EventSchedule | None:
+    """Read the schedule that was made for a UDI event, whatever was planned since; None if it is not known.
 
     Plans of old events are deleted, see `store_plans`; that of the latest one is always there.
-
-    Args:
-        session: For reading.
-        asset: The device.
-        event_id: Number of the event.
-        duration: How much of it is wanted; less than a slot counts as one slot.
-
-    Returns:
-        Start of the first slot, power of consecutive slots (n,) [MW, consumption positive] and notes; None if it is
-        not known.
     """
     device = find_device_plan_of_event(session, asset.sensor.id, event_id)
     if device is None:
         return None
     plan = device.plan
-    power = np.asarray(device.power_mw, dtype=float)[: max(1, duration // plan.resolution)]
-    return plan.start, power, list(plan.notes)
+    power = np.asarray(device.power_mw, dtype=float)
+    return EventSchedule(plan.start, plan.resolution, power, tuple(plan.notes))

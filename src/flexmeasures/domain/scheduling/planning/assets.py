@@ -29,10 +29,10 @@ from flexmeasures.domain.scheduling import (
     plan_site,
 )
 from flexmeasures.domain.scheduling.asset_site import soc_of_asset
+from flexmeasures.domain.scheduling.planning.inputs import PlanInput
+from flexmeasures.domain.scheduling.planning.schedulers import BUILT_IN, Scheduler, SchedulingTask
 from flexmeasures.domain.scheduling.reach import missed_by, simulate_soc
 from flexmeasures.domain.time import format_in_zone
-from flexmeasures.services.plan_inputs import PlanInput
-from flexmeasures.services.schedulers import BUILT_IN, Scheduler, SchedulingTask, find_scheduler
 
 __all__ = ["CUSTOM", "Plan", "plan_asset"]
 
@@ -121,14 +121,17 @@ class Plan:
         ]
 
 
-def plan_asset(known: PlanInput) -> Plan:
-    """Schedule an asset with the scheduler that it has.
+def plan_asset(known: PlanInput, custom: Scheduler | None = None) -> Plan:
+    """Schedule an asset.
+
+    Args:
+        known: What is known of it.
+        custom: The scheduler of a plugin; None: the built-in one.
 
     Raises:
-        BadFlexModel: If it names a scheduler that is not there, or contradicts itself.
+        BadFlexModel: If it contradicts itself.
         BadValues: If a scheduler of a plugin returns no power for each slot.
     """
-    custom = find_scheduler(known.model.scheduler, known.asset_type)
     return _plan_built_in(known) if custom is None else _plan_custom(known, custom)
 
 

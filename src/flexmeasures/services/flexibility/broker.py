@@ -39,12 +39,18 @@ from flexmeasures.domain.flexibility import (
     plan_along,
 )
 from flexmeasures.domain.scheduling import PlanOptions, Site, SitePlan
+from flexmeasures.domain.scheduling.planning.inputs import PlanInput
 from flexmeasures.domain.scheduling.rolling import AgreedPower, power_on_grid
 from flexmeasures.domain.time import Instants, event_grid, format_duration, format_instant, next_event_start
 from flexmeasures.domain.units import conversion_factor
-from flexmeasures.services.plan_inputs import PlanInput, Planning, PlanWish, earlier_plan, read_plan_inputs
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
-from flexmeasures.services.reschedule import flexible_asset_ids
+from flexmeasures.services.schedules.gather import (
+    Planning,
+    PlanWish,
+    earlier_plan,
+    read_plan_inputs,
+)
+from flexmeasures.services.schedules.reschedule import flexible_asset_ids
 
 __all__ = ["Enquiry", "MarketTerms", "Portfolio", "Progress", "make_order_books", "open_portfolio"]
 

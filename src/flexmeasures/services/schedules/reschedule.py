@@ -12,10 +12,12 @@ from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.plans import list_flexible_asset_ids, load_flexible_assets
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
+from flexmeasures.domain.scheduling.planning.assets import Plan
+from flexmeasures.domain.scheduling.planning.inputs import PlanInput
 from flexmeasures.domain.time import next_event_start
-from flexmeasures.services.make_schedule import store_plans
-from flexmeasures.services.plan_asset import Plan, plan_asset
-from flexmeasures.services.plan_inputs import PlanInput, Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.schedules.gather import Planning, PlanWish, read_plan_inputs
+from flexmeasures.services.schedules.make import store_plans
+from flexmeasures.services.schedules.schedulers import plan_with_scheduler
 
 __all__ = ["PortfolioOrder", "PortfolioOutcome", "flexible_asset_ids", "reschedule"]
 
@@ -125,7 +127,7 @@ def _plan(known: PlanInput | FlexError) -> Plan | FlexError:
     if isinstance(known, FlexError):
         return known
     try:
-        return plan_asset(known)
+        return plan_with_scheduler(known)
     except FlexError as error:
         return error
 

@@ -9,9 +9,9 @@ from typing import Any
 from flexmeasures.data.tables import FlexibilityOrder
 from flexmeasures.domain.flexibility import Listing, OrderBook
 from flexmeasures.domain.time import format_duration, format_instant
-from flexmeasures.services.broker import Portfolio
-from flexmeasures.services.order_flexibility import Trade, status_of
-from flexmeasures.services.settle_flexibility import Settlement, sum_up
+from flexmeasures.services.flexibility.broker import Portfolio
+from flexmeasures.services.flexibility.order import Trade, status_of
+from flexmeasures.services.flexibility.settle import Settlement, sum_up
 
 __all__ = ["books_as_data", "orders_as_data", "settlements_as_data", "trade_as_data"]
 

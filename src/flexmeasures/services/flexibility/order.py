@@ -22,7 +22,7 @@ from flexmeasures.domain.flexibility import (
     trade_greedily,
 )
 from flexmeasures.domain.time import format_instant
-from flexmeasures.services.broker import Portfolio, Position, Progress
+from flexmeasures.services.flexibility.broker import Portfolio, Position, Progress
 
 __all__ = [
     "OrderStatus",
