@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from flexmeasures.data.stores import communities as store
 from flexmeasures.data.stores.beliefs import time_range
-from flexmeasures.data.tables import CommunityService, DistributionTable, Generator, Inscription
+from flexmeasures.data.tables import CommunityService, DistributionTable, Generator, Inscription, SupplyPoint
 from flexmeasures.domain.communities.allocation import WHOLE, Energies, Round
 from flexmeasures.domain.communities.coefficients import Coefficients, HourNumbering, hours_of_year
 from flexmeasures.domain.communities.countries.profile import CountryProfile, find_profile
@@ -67,7 +67,12 @@ def profile_of(service: CommunityService) -> CountryProfile:
 def first_day_with_data(session: Session, service: CommunityService) -> date | None:
     """Find the local day of the first reading of a plant; None if there is none, or no member has a meter."""
     plants = _plants(session, service)
-    has_meter = any(one.supply_point.consumption_sensor_id for one in _inscriptions(session, service))
+    meter = (
+        select(Inscription.id)
+        .join(SupplyPoint, Inscription.supply_point_id == SupplyPoint.id)
+        .where(Inscription.service_id == service.id, SupplyPoint.consumption_sensor_id.is_not(None))
+    )
+    has_meter = session.scalar(meter.limit(1)) is not None
     ranges = [time_range(session, plant.sensor_id) for plant in plants if plant.sensor_id]
     starts = [found[0] for found in ranges if found is not None]
     if not starts or not has_meter:
@@ -99,13 +104,17 @@ def make_blocks(session: Session, service: CommunityService, days: Sequence[date
     tables = store.tables_in_force(session, service.id)
     step = profile_of(service).settlement_interval(days[0])
     largest = max(1, int(_BLOCK_VALUES * step / _DAY) // max(1, len(inscriptions)))
+    changes = {one.starts_on for one in inscriptions if one.starts_on is not None}
+    changes |= {one.ends_on + _DAY for one in inscriptions if one.ends_on is not None}
     group: list[date] = []
     current: tuple[tuple[Inscription, ...], DistributionTable | None] = ((), None)
     for day in days:
-        members = tuple(one for one in inscriptions if takes_part(one, day))
+        follows = bool(group) and day - group[-1] == _DAY
+        # Who takes part is looked up only where it may have changed: a year of many members is a long list.
+        is_same = follows and day not in changes
+        members = current[0] if is_same else tuple(one for one in inscriptions if takes_part(one, day))
         table = next((t for t in reversed(tables) if t.starts_on is not None and t.starts_on <= day), None)
-        follows = bool(group) and day - group[-1] == _DAY and len(group) < largest
-        if group and not (follows and current == (members, table)):
+        if group and not (follows and len(group) < largest and current == (members, table)):
             yield _block(service, group, step, plants, current)
             group = []
         group.append(day)
