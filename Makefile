@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python tools/install.py
 LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e mutants clean
+.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 demo: $(VENV)/.installed ## Schedule a small site on real data, end to end (SERVE=1 keeps the server running)
 	@$(BIN)/flexmeasures demo $(if $(SERVE),--serve)
+
+community: $(VENV)/.installed ## Nine homes that share their roofs, on real data: what other keys and a battery would give
+	@$(BIN)/flexmeasures demo --community
 
 run: $(VENV)/.installed ## Serve FlexMeasures on http://localhost:5000, nothing else needed
 	@$(BIN)/flexmeasures run

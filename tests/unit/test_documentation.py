@@ -129,3 +129,12 @@ def test_each_test_of_the_compatibility_page_exists():
     assert len(named) > 40
     for file, name in named:
         assert f"\ndef {name}(" in (ROOT / "tests/contract" / file).read_text(encoding="utf-8"), name
+
+
+def test_each_test_of_the_page_about_communities_exists():
+    """The page about energy communities names tests that there are."""
+    named = set(re.findall(r"`(test_\w+)`", page("communities.md")))
+    assert len(named) > 25
+    folders = (ROOT / "tests/contract/communities", ROOT / "tests/unit/domain/communities")
+    written = "".join(path.read_text(encoding="utf-8") for each in folders for path in each.glob("test_*.py"))
+    assert {name for name in named if f"\ndef {name}(" not in written} == set()

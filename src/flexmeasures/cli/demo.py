@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.app import create
 from flexmeasures.auth.setup import hash_new_password
+from flexmeasures.cli.community_demo import show_community
 from flexmeasures.cli.demonstration.client import Client
 from flexmeasures.cli.demonstration.outcome import Outcome, draw_chart, tabulate, to_slots
 from flexmeasures.cli.demonstration.site import BATTERY, HOUR, QUARTER, STATION, ZONE, Device, Site, load_site
@@ -45,15 +46,19 @@ START_PATIENCE = 60.0  # how long the server may take to start [s]
 @click.command("demo")
 @click.option("--serve", is_flag=True, help="Leave the server running, to look around or to send messages.")
 @click.option("--port", type=int, help="Port of the server; a free one if left out (5000 with --serve).")
-def demo(serve: bool, port: int | None) -> None:
+@click.option("--community", is_flag=True, help="Show nine homes that share their roofs instead.")
+def demo(serve: bool, port: int | None, community: bool) -> None:
     """Schedule a small site on real data, end to end, and show what it saves.
 
     A battery and a charging station beside a building and a solar roof, with the day-ahead prices of two days in
     September 2020. All goes through the HTTP API and a worker, on a database of the demonstration's own.
     """
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
-    folder = find_instance_path() / "demo"
     steps = _Steps(console)
+    if community:
+        show_community(console, steps)
+        return
+    folder = find_instance_path() / "demo"
     password = secrets.token_urlsafe(9)
     with steps("Starting PostgreSQL, Valkey, a worker and the web server"):
         shutil.rmtree(folder, ignore_errors=True)
