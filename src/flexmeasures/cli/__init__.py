@@ -19,7 +19,11 @@ __all__ = ["cli", "main"]
 
 # name: (where it is, what it does, whether it is listed)
 _COMMANDS: dict[str, tuple[str, str, bool]] = {
-    "add": ("flexmeasures.cli.add:add", "Add structure, users, assets, markets, sensors, schedules.", True),
+    "add": (
+        "flexmeasures.cli.add:add",
+        "Add structure, accounts, users, assets, markets, sensors, schedules.",
+        True,
+    ),
     "communities": (
         "flexmeasures.cli.communities:communities",
         "Work with energy communities: statuses, tables, proposals, files.",
@@ -37,7 +41,11 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
     ),
     "routes": ("flask.cli:routes_command", "List the routes of the web application.", True),
     "run": ("flexmeasures.cli.run:run", "Run FlexMeasures: database, worker and web server.", True),
-    "show": ("flexmeasures.cli.show:show", "Show schedules, order books, orders and settlements.", True),
+    "show": (
+        "flexmeasures.cli.show:show",
+        "Show what there is: accounts, assets, beliefs, schedules, orders.",
+        True,
+    ),
     "shell": ("flask.cli:shell_command", "Run a Python shell in the application's context.", True),
     "users": ("flexmeasures.cli.accounts:users", "Create, activate, deactivate and reset users.", True),
     # As the quickstart of the documentation writes them.

@@ -13,15 +13,17 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from flexmeasures.auth.setup import hash_new_password
+from flexmeasures.cli.add_accounts import ACCOUNT_COMMANDS, create_told
 from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.data.database import db
+from flexmeasures.data.tables import User
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
 from flexmeasures.domain.errors import FlexError
+from flexmeasures.services.accounts import find_account
 from flexmeasures.services.assets import (
-    FieldErrors,
     NewAsset,
     NewMarket,
     NewWeatherSensor,
@@ -35,19 +37,29 @@ from flexmeasures.services.flex_models import (
     set_flex_model_of_asset,
     set_flex_model_of_type,
 )
+from flexmeasures.services.plain_assets import NewPlainAsset, create_plain_asset
 from flexmeasures.services.structure import add_structure
 from flexmeasures.services.users import check_new_user, create_user
 
 __all__ = ["add"]
 
-add = AppGroup("add", help="Add structure, users, assets, markets, sensors, schedules.")
+add = AppGroup("add", help="Add structure, accounts, users, assets, markets, sensors, schedules.")
 add.add_command(add_schedules)
-for _adder in ADDERS:
-    add.add_command(_adder)
+for _command in (*ACCOUNT_COMMANDS, *ADDERS):
+    add.add_command(_command)
+
+_MINUTES = click.IntRange(min=1, max=60 * 24 * 366)
+_OF_CONNECTIONS = {
+    "capacity_in_mw": "--capacity-in-MW",
+    "event_resolution": "--event-resolution",
+    "latitude": "--latitude",
+    "longitude": "--longitude",
+}
+"""What an asset with an owner must have."""
 
 minutes = click.option(
     "--event-resolution",
-    type=click.IntRange(min=1, max=60 * 24 * 366),
+    type=_MINUTES,
     required=True,
     help="Length of its events [minutes].",
 )
@@ -65,18 +77,6 @@ flex_model = click.option(
 )
 
 
-@as_transaction
-def _create(session: Any, create: Any, new: Any) -> Any:
-    """Make something in a transaction of its own, and say in full what is wrong with it if it cannot be made."""
-    try:
-        return create(session, new)
-    except FieldErrors as error:
-        rows = "\n".join(f"  {field}: {' '.join(texts)}" for field, texts in error.errors.items())
-        raise click.ClickException(
-            f"Please correct the following errors:\n{rows}\nUse the --help flag to learn more."
-        ) from None
-
-
 @add.command("structure")
 def structure() -> None:
     """Initialize structural data like asset types, market types and weather sensor types."""
@@ -89,12 +89,16 @@ def structure() -> None:
 @click.option("--username", required=True)
 @click.option("--email", required=True)
 @click.option("--roles", default="", help="For example: Prosumer,ESCo. An admin may see and do everything.")
+@click.option("--account", help="Account of the user, by its id or name; one of its own if left out.")
 @timezone
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, for scripts.")
-def user(username: str, email: str, roles: str, timezone: str, password_stdin: bool) -> None:
+def user(
+    username: str, email: str, roles: str, account: str | None, timezone: str, password_stdin: bool
+) -> None:
     """Create a FlexMeasures user; asks for the password."""
     names = [name.strip() for name in roles.split(",") if name.strip()]
     check_new_user(db.session, email=email, username=username, roles=names, timezone=timezone)
+    account_id = None if account is None else find_account(db.session(), account).id
     db.session.rollback()  # no transaction stays open while somebody types
     password_hash = hash_new_password(_read_password(password_stdin))
 
@@ -107,6 +111,7 @@ def user(username: str, email: str, roles: str, timezone: str, password_stdin: b
             username=username,
             roles=names,
             timezone=timezone,
+            account_id=account_id,
         )
         return f"Successfully created user {made} with ID {made.id}"
 
@@ -132,11 +137,16 @@ def _read_password(from_stdin: bool) -> str:
 @click.option("--name", required=True)
 @click.option("--asset-type-name", required=True, help="Such as battery, one-way_evse, solar, building.")
 @click.option("--unit", default="MW", show_default=True, help="Unit of its power.")
-@click.option("--capacity-in-MW", "capacity_in_mw", type=float, required=True, help="Largest power [MW].")
-@minutes
-@latitude
-@longitude
-@click.option("--owner-id", type=int, required=True, help="Id of the user who owns it.")
+@click.option("--capacity-in-MW", "capacity_in_mw", type=float, help="Largest power [MW].")
+@click.option("--event-resolution", type=_MINUTES, help="Length of the events of its power [minutes].")
+@click.option("--latitude", type=float, help="Place [degrees north].")
+@click.option("--longitude", type=float, help="Place [degrees east].")
+@click.option("--owner-id", type=int, help="Id of the user who owns it.")
+@click.option(
+    "--account", help="Account that it belongs to, by its id or name; that of its owner if left out."
+)
+@click.option("--parent", "parent_id", type=int, help="Id of the asset that it is a part of.")
+@click.option("--public", is_flag=True, help="It belongs to nobody, and everybody may read it.")
 @click.option(
     "--market-id", type=int, help="Id of the market whose prices it pays; a dummy market if left out."
 )
@@ -144,11 +154,26 @@ def _read_password(from_stdin: bool) -> str:
 @click.option("--min-soc-in-MWh", "min_soc_in_mwh", type=float, help="Smallest state of charge [MWh].")
 @click.option("--max-soc-in-MWh", "max_soc_in_mwh", type=float, help="Largest state of charge [MWh].")
 @flex_model
-def asset(event_resolution: int, **fields: Any) -> None:
-    """Create a new asset."""
-    made = _create(
-        db.session, create_asset, NewAsset(event_resolution=timedelta(minutes=event_resolution), **fields)
-    )
+def asset(account: str | None, public: bool, event_resolution: int | None, **fields: Any) -> None:
+    """Create a new asset.
+
+    With --owner-id, a capacity, a place and an event resolution it is a connection with a power sensor, as API v2_0
+    knows it. With --account or --parent instead it is a plain one, such as a site, to which parts and sensors are
+    added.
+    """
+    if fields["owner_id"] is None:
+        made = _add_plain_asset(account, public, fields)
+        click.echo(f"Successfully created asset with ID {made.id}")
+        return
+    for name, option in _OF_CONNECTIONS.items():
+        if (event_resolution if name == "event_resolution" else fields[name]) is None:
+            raise click.UsageError(f"Missing option '{option}'.")
+    if public:
+        raise click.UsageError("--public goes without --owner-id.")
+    if account is not None:
+        _check_account_of_owner(account, fields["owner_id"])
+    resolution = timedelta(minutes=event_resolution or 0)
+    made = create_told(db.session, create_asset, NewAsset(event_resolution=resolution, **fields))
     click.echo(f"Successfully created asset with ID {made.id}")
     try:
         authority = NamingAuthority.of_host(
@@ -158,6 +183,31 @@ def asset(event_resolution: int, **fields: Any) -> None:
         return
     address = ConnectionAddress(made.id, made.owner_id).build(authority)
     click.echo(f"You can access it at its entity address {address}")
+
+
+def _check_account_of_owner(account: str, owner_id: int) -> None:
+    """Make sure that an account is that of an owner; who does not exist is told of later."""
+    owner = db.session.get(User, owner_id)
+    if owner is not None and find_account(db.session(), account).id != owner.account_id:
+        raise click.UsageError(
+            f"User {owner_id} belongs to account {owner.account_id}, and so do the user's assets."
+        )
+
+
+def _add_plain_asset(account: str | None, public: bool, fields: dict[str, Any]) -> Any:
+    if (account is not None or fields["parent_id"] is not None) == public:
+        raise click.UsageError("Missing option '--owner-id'. Or give --account, --parent or --public.")
+    given = [
+        name
+        for name in ("market_id", "min_soc_in_mwh", "max_soc_in_mwh", "flex_model")
+        if fields[name] is not None
+    ]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: only for an asset with --owner-id.")
+    account_id = None if account is None else find_account(db.session(), account).id
+    kept = ("name", "asset_type_name", "parent_id", "latitude", "longitude", "capacity_in_mw")
+    new = NewPlainAsset(account_id=account_id, **{name: fields[name] for name in kept})
+    return create_told(db.session, create_plain_asset, new)
 
 
 @add.command("asset-type")
@@ -171,7 +221,7 @@ def asset(event_resolution: int, **fields: Any) -> None:
 @flex_model
 def asset_type(**fields: Any) -> None:
     """Create a type of assets."""
-    made = _create(db.session, create_asset_type, NewAssetType(**fields))
+    made = create_told(db.session, create_asset_type, NewAssetType(**fields))
     click.echo(f"Successfully created asset type {made.name}")
 
 
@@ -192,9 +242,9 @@ def set_flex_model(
     if (fields is None) != is_none:
         raise click.UsageError("Give either FIELDS or --none.")
     if asset_id is not None:
-        _create(db.session, partial(set_flex_model_of_asset, asset_id=asset_id), fields)
+        create_told(db.session, partial(set_flex_model_of_asset, asset_id=asset_id), fields)
     elif type_name is not None:
-        _create(db.session, partial(set_flex_model_of_type, name=type_name), fields)
+        create_told(db.session, partial(set_flex_model_of_type, name=type_name), fields)
     click.echo("The flex model is taken away." if is_none else "The flex model is set.")
 
 
@@ -209,7 +259,9 @@ def set_flex_model(
 def weather_sensor(event_resolution: int, **fields: Any) -> None:
     """Add a weather sensor."""
     new = NewWeatherSensor(event_resolution=timedelta(minutes=event_resolution), **fields)
-    click.echo(f"Successfully created sensor with ID {_create(db.session, create_weather_sensor, new).id}")
+    click.echo(
+        f"Successfully created sensor with ID {create_told(db.session, create_weather_sensor, new).id}"
+    )
 
 
 @add.command("market")
@@ -244,4 +296,4 @@ def market(event_resolution: int, knowledge_horizon: str, knowledge_horizon_par:
         knowledge_horizon=(knowledge_horizon, parameters),
         **fields,
     )
-    click.echo(f"Successfully created market with ID {_create(db.session, create_market, new).id}")
+    click.echo(f"Successfully created market with ID {create_told(db.session, create_market, new).id}")

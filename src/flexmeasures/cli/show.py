@@ -1,4 +1,4 @@
-"""``flexmeasures show``: schedules as they were made, and what is offered and ordered of flexibility."""
+"""``flexmeasures show``: what there is, schedules as they were made, what is offered and ordered of flexibility."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from flexmeasures.cli.order_book import show_order_book, show_orders, show_settlement
 from flexmeasures.cli.parameters import Instant
+from flexmeasures.cli.show_rows import ROW_COMMANDS
 from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
@@ -25,7 +26,7 @@ __all__ = ["show"]
 _LEAST_MONEY = 0.005
 """Less than this is shown as nothing."""
 
-show = AppGroup("show", help="Show schedules, order books, orders and settlements.")
+show = AppGroup("show", help="Show what there is: accounts, assets, beliefs, schedules, orders.")
 show.add_command(show_metrics)
 show.add_command(show_statement)
 
@@ -151,5 +152,5 @@ def _left(shown: ShownSchedule) -> list[str]:
     return [f"Left in the store at the end: {ends}, {counted} at {left['price']:,.2f} {shown.currency}/MWh"]
 
 
-for command in (show_order_book, show_orders, show_settlement):
+for command in (show_order_book, show_orders, show_settlement, *ROW_COMMANDS):
     show.add_command(command)

@@ -68,6 +68,7 @@ def create_user(
     username: str | None = None,
     roles: Sequence[str] = (),
     timezone: str = "Europe/Amsterdam",
+    account_id: int | None = None,
 ) -> User:
     """Open an account, and the data source for what its user will post.
 
@@ -78,6 +79,7 @@ def create_user(
         username: Shown name; the local part of the address if left out.
         roles: Names of roles; those that do not exist are made.
         timezone: IANA name.
+        account_id: The account that the user belongs to; None: one of its own.
 
     Raises:
         InvalidInput: If the address or the time zone is none.
@@ -93,6 +95,7 @@ def create_user(
         active=True,
         fs_uniquifier=uuid.uuid4().hex,
         timezone=timezone,
+        account_id=account_id,
         roles=[get_or_create_role(session, name) for name in dict.fromkeys(map(clean_name, roles))],
     )
     session.add(user)

@@ -1,0 +1,151 @@
+"""``flexmeasures show accounts | users | assets | sensors | markets | sources | beliefs``: what there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flexmeasures.cli.order_book import json_option
+from flexmeasures.cli.parameters import Instant
+from flexmeasures.data.database import db
+from flexmeasures.services import listings
+from flexmeasures.services.accounts import find_account
+from flexmeasures.services.listings import BeliefQuestion, Row
+
+__all__ = ["ROW_COMMANDS"]
+
+_MOST_BELIEFS = 1_000_000
+
+account = click.option("--account", "account", help="Only those of this account, by its id or name.")
+
+
+def _print(rows: Sequence[Row], as_json: bool, nothing: str) -> None:
+    """Print rows as a table for people, or as JSON for programs."""
+    if as_json:
+        click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, allow_nan=False))
+        return
+    if not rows:
+        click.echo(nothing)
+        return
+    table = Table(box=SIMPLE_HEAD)
+    for name in rows[0]:
+        table.add_column(escape(name.replace("_", " ")), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_shown(value)) for value in row.values()))
+    Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ([], {}):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _account_id(named: str | None) -> int | None:
+    return None if named is None else find_account(db.session(), named).id
+
+
+@click.command("accounts")
+@json_option
+@with_appcontext
+def show_accounts(as_json: bool) -> None:
+    """Show accounts with their roles, and how many users and assets they have."""
+    _print(listings.list_account_rows(db.session()), as_json, "There are no accounts yet: add account.")
+
+
+@click.command("users")
+@account
+@json_option
+@with_appcontext
+def show_users(account: str | None, as_json: bool) -> None:
+    """Show users with their accounts and roles."""
+    rows = listings.list_user_rows(db.session(), _account_id(account))
+    _print(rows, as_json, "There are no such users: add user.")
+
+
+@click.command("assets")
+@account
+@json_option
+@with_appcontext
+def show_assets(account: str | None, as_json: bool) -> None:
+    """Show assets with their places in the tree; those without an account are public."""
+    rows = listings.list_asset_rows(db.session(), _account_id(account))
+    _print(rows, as_json, "There are no such assets: add asset.")
+
+
+@click.command("sensors")
+@click.option("--asset", "asset_id", type=int, help="Only those of this asset.")
+@json_option
+@with_appcontext
+def show_sensors(asset_id: int | None, as_json: bool) -> None:
+    """Show sensors with the units of their values."""
+    _print(
+        listings.list_sensor_rows(db.session(), asset_id), as_json, "There are no such sensors: add sensor."
+    )
+
+
+@click.command("markets")
+@json_option
+@with_appcontext
+def show_markets(as_json: bool) -> None:
+    """Show markets."""
+    _print(listings.list_market_rows(db.session()), as_json, "There are no markets yet: add market.")
+
+
+@click.command("sources")
+@json_option
+@with_appcontext
+def show_sources(as_json: bool) -> None:
+    """Show who holds beliefs: users and programs."""
+    _print(listings.list_source_rows(db.session()), as_json, "There are no data sources yet.")
+
+
+@click.command("beliefs")
+@click.option("--sensor", "sensor_id", type=int, required=True, help="About this sensor.")
+@click.option("--start", type=Instant(), help="About events that end after this instant.")
+@click.option("--end", type=Instant(), help="About events that start before this instant.")
+@click.option("--as-of", "held_by", type=Instant(), help="As it was believed at this instant.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All beliefs with sources and probabilities, not one an event."
+)
+@click.option(
+    "--limit", type=click.IntRange(1, _MOST_BELIEFS), default=1000, show_default=True, help="Rows at most."
+)
+@json_option
+@with_appcontext
+def show_beliefs(
+    sensor_id: int,
+    start: datetime | None,
+    end: datetime | None,
+    held_by: datetime | None,
+    everything: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show what is believed about a sensor: the median of the most recent belief about each event."""
+    question = BeliefQuestion(sensor_id, start, end, held_by, everything)
+    _print(listings.list_belief_rows(db.session(), question, limit), as_json, "Nothing is known of it then.")
+
+
+ROW_COMMANDS = (
+    show_accounts,
+    show_users,
+    show_assets,
+    show_sensors,
+    show_markets,
+    show_sources,
+    show_beliefs,
+)
