@@ -15,8 +15,8 @@ from rich.table import Table
 
 from flexmeasures.cli.order_book import show_order_book, show_orders, show_settlement
 from flexmeasures.cli.parameters import Instant
-from flexmeasures.cli.show_rows import ROW_COMMANDS
 from flexmeasures.cli.show_communities import show_metrics, show_statement
+from flexmeasures.cli.show_rows import ROW_COMMANDS
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
