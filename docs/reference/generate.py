@@ -30,6 +30,7 @@ CHAPTERS = {
     "FLEXMEASURES_TIMEZONE": "Timing",
     "FLEXMEASURES_SCHEDULING_TIME_LIMIT": "Schedules",
     "DARK_SKY_API_KEY": "Tokens",
+    "FLEXMEASURES_OPENADR_CLIENTS": "Coordination",
     "SQLALCHEMY_DATABASE_URI": "Database",
     "SECRET_KEY": "Security",
     "MAIL_SERVER": "Mail",

@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 from flexmeasures import plugins
-from flexmeasures.api import access, bodies, communities, problem, rates, rest
+from flexmeasures.api import access, bodies, communities, openadr3, problem, rates, rest
 from flexmeasures.api.openapi import views as openapi
 from flexmeasures.api.usef import routes
 from flexmeasures.auth import browsers, hosts
@@ -87,6 +87,7 @@ def create(
     hosts.register(app)
     rates.register(app)
     rest.register(app)
+    openadr3.register(app)
     routes.register(app)
     communities.register(app)
     app.register_blueprint(openapi.blueprint)

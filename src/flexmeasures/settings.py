@@ -50,7 +50,7 @@ __all__ = [
 
 ENVIRONMENTS = ("documentation", "development", "testing", "staging", "production")
 
-_SECRETS = ("_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
+_SECRETS = ("_CLIENTS", "_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
 """How the names of settings end whose values are not shown, because they are or may hold a secret."""
 
 
@@ -286,6 +286,20 @@ SETTINGS: tuple[Setting, ...] = (
         str | None,
         None,
         "Token with which other services may ask when recurring tasks last ran.",
+    ),
+    # Coordination
+    Setting(
+        "FLEXMEASURES_OPENADR_CLIENTS",
+        dict[str, dict[str, Any]],
+        {},
+        "Clients of coordination that need not be added: by id, each with secret and, if wanted, role (bl or ven), "
+        "scopes and environment (sandbox or production).",
+    ),
+    Setting(
+        "FLEXMEASURES_ELIGIBILITY_INTERVAL",
+        PositiveDuration,
+        timedelta(minutes=10),
+        "For how long changes of eligibility are gathered before a partner is told of them at once.",
     ),
     # Database
     Setting(

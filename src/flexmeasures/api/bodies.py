@@ -7,6 +7,7 @@ read, whether it says how long it is or comes in chunks.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -16,7 +17,7 @@ from flask.json.provider import DefaultJSONProvider
 from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
 
-__all__ = ["SMALL", "JsonProvider", "loads", "register"]
+__all__ = ["SMALL", "JsonProvider", "loads", "recognise", "register"]
 
 SMALL = 64 * 1024
 """Largest body that is taken from anybody [bytes]: for logging in, new passwords, and changing few fields."""
@@ -115,7 +116,7 @@ def _limit(request: Request) -> int | None:
     is_ours = (request.blueprint or "").startswith(_OUR_BLUEPRINTS)
     if not is_ours or (announced is not None and announced <= small):
         return largest
-    return largest if current_user.is_authenticated else small
+    return largest if _is_known(request) else small
 
 
 def _announced(request: Request) -> int | None:
@@ -134,8 +135,23 @@ def _asks_for_user() -> bool:
 
     Then the answer is 401: a client whose token has expired asks for a new one, and need not send less.
     """
-    is_service = request.path.startswith("/api/") and not _is_entrance(request)
-    return is_service and not current_user.is_authenticated
+    is_service = request.path.startswith("/api/") or request.blueprint in _recognisers()
+    return is_service and not _is_entrance(request) and not _is_known(request)
+
+
+def recognise(app: Flask, blueprint: str, is_known: Callable[[], bool]) -> None:
+    """Tell how a blueprint finds out that somebody has shown who they are, where its callers are not users."""
+    app.extensions.setdefault("recognisers", {})[blueprint] = is_known
+
+
+def _recognisers() -> dict[str | None, Callable[[], bool]]:
+    found: dict[str | None, Callable[[], bool]] = current_app.extensions.get("recognisers", {})
+    return found
+
+
+def _is_known(request: Request) -> bool:
+    recogniser = _recognisers().get(request.blueprint)
+    return recogniser() if recogniser is not None else bool(current_user.is_authenticated)
 
 
 class _Bounded(io.RawIOBase):

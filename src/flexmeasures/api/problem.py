@@ -10,6 +10,7 @@ from flask import Flask, Response, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
 
 from flexmeasures.api.http import json_response
+from flexmeasures.api.problem_details import problem_response, speaks_problems
 from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.versions import SERVICES, VERSIONS
 from flexmeasures.data.database import db
@@ -115,6 +116,8 @@ def answer(code: int, message: str, statuses_name: str | None = None) -> Respons
         message: A sentence for whoever asked.
         statuses_name: The documented status; the code itself if left out.
     """
+    if speaks_problems():
+        return problem_response(code, html.unescape(message))
     if not request.path.startswith("/api") and not request.is_json:
         return Response(
             render_template("error.html", code=code, message=html.unescape(message)),

@@ -15,6 +15,7 @@ from flask.cli import AppGroup
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.cli.add_accounts import ACCOUNT_COMMANDS, create_told
 from flexmeasures.cli.communities import ADDERS
+from flexmeasures.cli.coordination_clients import add_openadr_client
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.data.database import db
@@ -56,6 +57,9 @@ _OF_CONNECTIONS = {
     "longitude": "--longitude",
 }
 """What an asset with an owner must have."""
+for _adder in ADDERS:
+    add.add_command(_adder)
+add.add_command(add_openadr_client)
 
 minutes = click.option(
     "--event-resolution",

@@ -14,7 +14,7 @@ from flexmeasures.domain.errors import NotFound
 
 __all__ = ["JOB_TTL", "QUEUE_NAMES", "JobQueue", "get_queue", "queue_names"]
 
-QUEUE_NAMES = ("forecasting", "scheduling")
+QUEUE_NAMES = ("coordination", "forecasting", "scheduling")
 
 JOB_TTL = 24 * 60 * 60
 """How long a job waits for a worker before it is dropped [s]."""

@@ -30,6 +30,7 @@ from sqlalchemy import Engine
 import flexmeasures.jobs
 from flexmeasures.data.database import db, prepare
 from flexmeasures.domain.errors import FlexError
+from flexmeasures.jobs.coordination import look_for_due
 from flexmeasures.jobs.forecasts import place_forecasts
 from flexmeasures.jobs.queues import JobQueue, get_queue
 from flexmeasures.jobs.recovery import (
@@ -195,6 +196,7 @@ class FlexWorker:
             log.warning("Worker %s: the worker of job %s died; the job is run again", self.name, job_id)
         while place_forecasts(self._engine, self._connection):
             pass
+        look_for_due(self._engine, self._connection)
 
 
 def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> FlexWorker:

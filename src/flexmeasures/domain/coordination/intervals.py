@@ -16,7 +16,7 @@ import isodate
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import add_duration, format_duration
 
-__all__ = ["DrEvent", "Duration", "Interval", "IntervalPeriod", "Span", "start_offset", "unfold"]
+__all__ = ["DrEvent", "Duration", "Interval", "IntervalPeriod", "Span", "place", "start_offset", "unfold"]
 
 Duration: TypeAlias = timedelta | isodate.Duration
 """A length of time; months and years follow the calendar."""
@@ -125,10 +125,9 @@ def unfold(event: DrEvent, payload_type: str, *, shift: timedelta = _NOTHING) ->
         InvalidInput: An interval without end is followed by one that has no start of its own, is to be repeated, or
             holds several values.
     """
-    placed = list(_placed(event))
-    if event.duration is not None:
-        placed = list(_fitted(placed, event.duration))
-    spans = [span for interval, start, end in placed for span in _values(interval, start, end, payload_type)]
+    spans = [
+        span for interval, start, end in place(event) for span in _values(interval, start, end, payload_type)
+    ]
     return tuple(
         replace(span, start=span.start + shift, end=None if span.end is None else span.end + shift)
         for span in spans
@@ -136,6 +135,19 @@ def unfold(event: DrEvent, payload_type: str, *, shift: timedelta = _NOTHING) ->
 
 
 _Placed = tuple[Interval, datetime, datetime | None]
+
+
+def place(event: DrEvent) -> list[_Placed]:
+    """Work out when each interval of an event holds, repeated or cut as its duration says.
+
+    Returns:
+        Interval, start (inclusive) and end (exclusive; None: without end).
+
+    Raises:
+        InvalidInput: An interval without end is followed by one that has no start of its own.
+    """
+    placed = list(_placed(event))
+    return placed if event.duration is None else list(_fitted(placed, event.duration))
 
 
 def _placed(event: DrEvent) -> Iterator[_Placed]:

@@ -16,12 +16,13 @@ def is_visible(targets: Sequence[str] | None, granted: Collection[str], asked: C
     Args:
         targets: Those of the object; none: it is meant for everybody.
         granted: Targets that the business logic gave the client through its VEN or resources.
-        asked: Targets that the client asks for; those that were not granted are ignored.
+        asked: Targets that the object must all have; those that were not granted are ignored, and if none of them was,
+            nothing is found.
     """
-    if not targets:
-        return not asked
-    wanted = set(granted) & set(asked) if asked else set(granted)
-    return not wanted.isdisjoint(targets)
+    if not asked:
+        return not targets or not set(granted).isdisjoint(targets)
+    wanted = set(granted) & set(asked)
+    return bool(wanted) and wanted.issubset(targets or ())
 
 
 def shown_targets(targets: Sequence[str], granted: Collection[str]) -> list[str]:
