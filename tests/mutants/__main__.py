@@ -107,7 +107,7 @@ def main(only: str = "") -> int:
 
         with ThreadPoolExecutor(WORKERS) as pool:
             noticed = list(track(pool.map(run, mutants), "Mutants", total=len(mutants)))
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     survivors = [mutant for mutant, seen in zip(mutants, noticed, strict=True) if not seen]
     for mutant in survivors:
         console.print(f"survived: {mutant.name} ({mutant.file})")

@@ -9,8 +9,10 @@ from flexmeasures.domain.rights import (
     Action,
     Actor,
     Kind,
+    Relation,
     Thing,
     may,
+    relations,
 )
 
 OURS, CLIENT, OTHER = 1, 2, 3
@@ -105,6 +107,22 @@ def test_assets_of_owners(who, owner, letters):
     thing = Thing(Kind.ASSET, OURS, owner_id=owner)
     found = "".join(k for k, action in LETTERS.items() if may(ACTORS[who], action, thing, OWNER_RULES))
     assert found == letters
+
+
+def test_what_is_public_in_api_v2_0_is_read_and_never_changed():
+    """An asset without owner and account is read by everybody logged in; only admins change it."""
+    public = Thing(Kind.ASSET)
+    allowed = {
+        who: "".join(k for k, action in LETTERS.items() if may(ACTORS[who], action, public, OWNER_RULES))
+        for who in ("member", "admin", "admin-reader", "anonymous")
+    }
+    assert allowed == {"member": "r", "admin": "rcud", "admin-reader": "r", "anonymous": ""}
+
+
+@pytest.mark.parametrize("kind", [Kind.ACCOUNT, Kind.USER, Kind.LOG])
+def test_only_assets_and_sensors_can_be_public(kind):
+    """An account, a user or an entry of the log that belongs to nobody is not for everybody."""
+    assert Relation.PUBLIC not in relations(ACTORS["member"], Thing(kind))
 
 
 def test_nothing_is_allowed_that_is_not_listed():
