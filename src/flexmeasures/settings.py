@@ -266,6 +266,19 @@ SETTINGS: tuple[Setting, ...] = (
         'Roles whose prices count in plans, by market, such as {"epex_da": ["Supplier"]}; a market that is not named '
         "trusts Aggregator, Supplier, MDC, DSO and ESCo. Programs, admins and the owner of an asset always count.",
     ),
+    # Forecasts
+    Setting(
+        "FLEXMEASURES_FORECASTER",
+        str,
+        "ensemble",
+        "The model of forecasts: ensemble, recent-days, linear-OLS (as in version 0.4), naive, or a plugin's.",
+    ),
+    Setting(
+        "FLEXMEASURES_HOLIDAYS",
+        str | None,
+        None,
+        "Whose public holidays forecasts know, such as NL or DE-BW; an asset's attribute country comes before it.",
+    ),
     Setting(
         "FLEXMEASURES_CLOCK_TOLERANCE",
         NotNegativeDuration,

@@ -168,7 +168,7 @@ def test_a_worker_makes_the_forecasts(app, owner, cast):
         sources = db.session.execute(
             text("select name, type, model from data_source where type = 'forecaster'")
         )
-        assert sources.all() == [("FlexMeasures", "forecaster", "naive")]
+        assert sources.all() == [("Seita (naive model v1)", "forecaster", "naive")]
 
 
 def test_what_is_known_already_is_not_forecast(app, owner, cast, stored):

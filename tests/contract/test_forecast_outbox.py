@@ -1,7 +1,7 @@
 """Orders of forecasts while a store is away: kept with the data, placed later, each of them once."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 
 import pytest
@@ -157,3 +157,25 @@ def test_a_server_places_the_orders_of_many_posts_together(app, owner, cast, wai
     assert waiting() == 0
     assert sum(placed) == 10
     assert len([count for count in placed if count]) < 10
+
+
+def test_orders_that_wait_together_become_one(app, owner, cast, away, waiting):
+    """Quarter-hours of a sensor that follow each other are forecast by one job a horizon; a gap makes another one."""
+    for quarter in (2, 0, 1, 8):
+        start = START + quarter * timedelta(minutes=15)
+        owner.post("postMeterData", meter_data(cast, start=start))
+    owner.post("postMeterData", meter_data(cast, "solar", values=[-0.5]))
+    away()
+    with app.app_context():
+        place_forecasts(db.engine, redis_connection(app))
+    placed = [job.args[0] for job in get_queue(app, "forecasting").jobs]
+    periods = [
+        (o.sensor_id, o.start - o.horizon, o.end - o.start) for o in placed if o.horizon == timedelta(hours=1)
+    ]
+    quarter = timedelta(minutes=15)
+    assert periods == [
+        (cast.assets["building"], START, 3 * quarter),
+        (cast.assets["building"], START + 8 * quarter, quarter),
+        (cast.assets["solar"], START, quarter),
+    ]
+    assert waiting() == 0

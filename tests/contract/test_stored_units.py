@@ -10,7 +10,8 @@ from flexmeasures.data.database import db
 from flexmeasures.data.tables import Asset, FlexibilityOrder, PlanDevice
 from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.flexibility.settle import settle_orders
-from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
+from flexmeasures.services.forecasts.make import make_forecasts
+from flexmeasures.services.forecasts.orders import ForecastOrder
 from flexmeasures.services.power_chart import PowerQuestion, read_power_chart
 from flexmeasures.services.resources import Resource
 from flexmeasures.testing import store_values
@@ -139,7 +140,7 @@ def test_forecasts_stay_in_the_unit_of_the_sensor(app, cast, kilowatts):
         asset = db.session.get(Asset, kilowatts["kw_building"])
         store_values(db.session, asset, DAY_TWO - 24 * HOUR, np.full(96, 1500.0))
         order = ForecastOrder(asset.sensor.id, DAY_TWO, DAY_TWO + HOUR, timedelta(hours=6))
-        assert make_forecasts(db.session, order) == 4
+        assert make_forecasts(db.session, order).events == 4
         assert stored_values(asset.sensor.id)[-4:] == [1500.0] * 4
 
 

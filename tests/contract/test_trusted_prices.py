@@ -9,7 +9,8 @@ from sqlalchemy import select, text
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import PlanDevice
 from flexmeasures.services.flexibility.broker import Enquiry, MarketTerms, open_portfolio
-from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
+from flexmeasures.services.forecasts.make import make_forecasts
+from flexmeasures.services.forecasts.orders import ForecastOrder
 from flexmeasures.services.schedules.gather import Planning
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 
@@ -20,8 +21,8 @@ HOUR = timedelta(hours=1)
 MARKET = "ea1.2021-01.io.flexmeasures:epex_da"
 
 
-def post_price(caller, price, start=DAY_TWO, hours=24):
-    """Post one price for some hours, recorded now: the newest belief."""
+def post_price(caller, price, start=DAY_TWO, hours=24, **fields):
+    """Post one price for some hours, recorded now unless fields say otherwise: the newest belief."""
     message = {
         "type": "PostPriceDataRequest",
         "market": MARKET,
@@ -30,7 +31,7 @@ def post_price(caller, price, start=DAY_TWO, hours=24):
         "duration": f"PT{hours}H",
         "unit": "EUR/MWh",
     }
-    answer = caller.post("postPriceData", message)
+    answer = caller.post("postPriceData", message | fields)
     assert answer.status_code == 200, answer.json
 
 
@@ -79,7 +80,8 @@ def test_forecasts_rest_on_trusted_prices(app, cast, stranger, supplier):
     with app.app_context():
         order = ForecastOrder(cast.market, DAY_TWO + 24 * HOUR, DAY_TWO + 26 * HOUR, 24 * HOUR)
     for caller, expected in ((stranger, 100.0), (supplier, 7.0)):
-        post_price(caller, -9999 if caller is stranger else 7)
+        # Recorded before the forecasts are dated; a later correction would not change them.
+        post_price(caller, -9999 if caller is stranger else 7, prior=DAY_TWO.isoformat())
         with app.app_context():
             make_forecasts(db.session, order)
             query = (

@@ -36,7 +36,7 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
 PATIENCE = 5

@@ -39,6 +39,7 @@ __all__ = [
     "parse_instant",
     "to_datetime64",
     "to_microseconds",
+    "utc_offsets",
     "word_instants",
 ]
 
@@ -340,17 +341,7 @@ def local_wall_clock(instants: Instants, zone: str) -> Instants:
     Returns:
         Local dates and times without a zone, shape ``(n,)``: for days, months and hours of the clock, not for sums.
     """
-    tz = find_zone(zone)
-    # Clocks change at full quarters of an hour, so that few of them need to be looked up.
-    quarters, where = np.unique(
-        instants.astype("datetime64[us]").astype(np.int64) // 900_000_000, return_inverse=True
-    )
-    offsets = [
-        to_microseconds((EPOCH + timedelta(minutes=15 * int(q))).astimezone(tz).utcoffset() or timedelta(0))
-        for q in quarters
-    ]
-    shifts = np.array(offsets, dtype=np.int64).astype("timedelta64[us]")
-    local: Instants = instants.astype("datetime64[us]") + shifts[where.reshape(-1)]
+    local: Instants = instants.astype("datetime64[us]") + utc_offsets(instants, zone)
     return local
 
 
@@ -383,3 +374,28 @@ def daily_periods(
         if closes > start and opens < end and closes > opens:
             periods.append((opens, closes))
     return periods
+
+
+def utc_offsets(instants: Instants, zone: str) -> np.ndarray[Any, np.dtype[np.timedelta64]]:
+    """Find how far local clocks are ahead of UTC.
+
+    Args:
+        instants: In UTC, in any order.
+        zone: IANA name of the time zone.
+
+    Returns:
+        The shape of the instants, ``timedelta64[us]``.
+
+    >>> days = np.array(["2026-01-01", "2026-07-01"], "datetime64[us]")
+    >>> utc_offsets(days, "Europe/Amsterdam") // np.timedelta64(1, "h")
+    array([1, 2])
+    """
+    tz = find_zone(zone)
+    # Clocks change at most once a quarter of an hour: one look-up each is enough.
+    quarters, position = np.unique(
+        instants.astype("datetime64[m]").astype(np.int64) // 15, return_inverse=True
+    )
+    ahead = [
+        (EPOCH + timedelta(minutes=15 * int(q))).astimezone(tz).utcoffset() or timedelta(0) for q in quarters
+    ]
+    return np.array(ahead, dtype="timedelta64[us]")[position.reshape(-1)]

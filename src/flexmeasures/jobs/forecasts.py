@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import redis
 from flask import current_app
 from redis.exceptions import RedisError
+from rq import get_current_job
 from rq.job import Job
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from flexmeasures.data.database import db
 from flexmeasures.data.faults import try_again
-from flexmeasures.data.stores.forecast_orders import WaitingOrder, take_orders
+from flexmeasures.data.stores.forecast_orders import WaitingOrder, join_orders, take_orders
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.jobs.queues import get_queue
-from flexmeasures.services.make_forecasts import ForecastOrder, make_forecasts
+from flexmeasures.services.forecasts.make import ForecastRules, Made, make_forecasts
+from flexmeasures.services.forecasts.orders import ForecastOrder
 
-__all__ = ["place_forecasts", "run_forecast"]
+__all__ = ["configured_rules", "place_forecasts", "run_forecast"]
 
 JOB_TIMEOUT = timedelta(minutes=30)
 
@@ -58,7 +61,7 @@ def _enqueue(connection: redis.Redis, orders: Sequence[WaitingOrder]) -> None:
         f"{order.name}-{int(horizon.total_seconds())}": ForecastOrder(
             order.sensor_id, order.measured_from + horizon, order.measured_until + horizon, horizon
         )
-        for order in orders
+        for order in join_orders(orders)
         for horizon in order.horizons
     }
     if not jobs:
@@ -89,6 +92,20 @@ def run_forecast(order: ForecastOrder) -> int:
     Returns:
         How many events were forecast.
     """
-    trusted = current_app.config["FLEXMEASURES_TRUSTED_ROLES"]
+    rules = configured_rules(current_app.config)
     make = as_transaction(make_forecasts)
-    return int(try_again(db.session, lambda: make(db.session, order, trusted)))
+    made: Made = try_again(db.session, lambda: make(db.session, order, rules))
+    job = get_current_job()
+    if job is not None:
+        job.meta.update(model=made.model, notes=list(made.notes))
+        job.save_meta()
+    return made.events
+
+
+def configured_rules(config: Mapping[str, Any]) -> ForecastRules:
+    """Read from the settings how the platform forecasts."""
+    return ForecastRules(
+        config["FLEXMEASURES_FORECASTER"],
+        config["FLEXMEASURES_HOLIDAYS"],
+        config["FLEXMEASURES_TRUSTED_ROLES"],
+    )

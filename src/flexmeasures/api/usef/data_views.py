@@ -35,7 +35,7 @@ from flexmeasures.domain.rights import Action
 from flexmeasures.domain.time import EPOCH, format_duration, format_instant
 from flexmeasures.domain.units import conversion_factor, is_price_unit, power_factor
 from flexmeasures.jobs.placing import place_soon
-from flexmeasures.services.make_forecasts import order_forecasts
+from flexmeasures.services.forecasts.orders import order_forecasts
 from flexmeasures.services.read_beliefs import Question, check_resolution, choose_sources, read_values
 from flexmeasures.services.record_beliefs import Recording, Series, check_signs, record_beliefs
 from flexmeasures.services.weather import find_or_make_weather_sensor

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-__all__ = ["Measured", "WaitingOrder", "add_orders", "take_orders"]
+__all__ = ["Measured", "WaitingOrder", "add_orders", "join_orders", "take_orders"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class WaitingOrder:
     Attributes:
         id: Its number.
         ordered_at: When the data were stored.
+        last_id: Number of the last order that was joined to it; None: it stands alone.
     """
 
     id: int
@@ -48,11 +49,35 @@ class WaitingOrder:
     measured_until: datetime
     horizons: list[timedelta]
     ordered_at: datetime
+    last_id: int | None = None
 
     @property
     def name(self) -> str:
         """A name that no other order ever has, also not after the table was restored from a backup."""
-        return f"forecast-{self.id}-{self.ordered_at:%Y%m%dT%H%M%S%f}"
+        joined = "" if self.last_id is None else f"-to-{self.last_id}"
+        return f"forecast-{self.id}-{self.ordered_at:%Y%m%dT%H%M%S%f}{joined}"
+
+
+def join_orders(orders: Iterable[WaitingOrder]) -> list[WaitingOrder]:
+    """Make one order of those of a sensor whose periods overlap or touch, in the order of the first ones."""
+    joined: list[WaitingOrder] = []
+    for order in sorted(orders, key=lambda one: (one.sensor_id, one.horizons, one.measured_from, one.id)):
+        last = joined[-1] if joined else None
+        if (
+            last is None
+            or (last.sensor_id, last.horizons) != (order.sensor_id, order.horizons)
+            or order.measured_from > last.measured_until
+        ):
+            joined.append(order)
+            continue
+        first = min(last, order, key=lambda one: one.id)
+        joined[-1] = replace(
+            first,
+            measured_from=last.measured_from,
+            measured_until=max(last.measured_until, order.measured_until),
+            last_id=max(last.last_id or last.id, order.id),
+        )
+    return sorted(joined, key=lambda one: one.id)
 
 
 def add_orders(session: Session, orders: Sequence[Measured]) -> None:

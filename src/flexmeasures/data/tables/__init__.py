@@ -40,7 +40,7 @@ from flexmeasures.data.tables.coordination import (
     DrVen,
 )
 from flexmeasures.data.tables.flexibility import FlexibilityOrder
-from flexmeasures.data.tables.forecasts import forecast_order
+from flexmeasures.data.tables.forecasts import fitted_model, forecast_order
 from flexmeasures.data.tables.grid_signals import GridSignal
 from flexmeasures.data.tables.markets import Market, MarketType
 from flexmeasures.data.tables.notes import Annotation, AuditLog
@@ -112,5 +112,6 @@ __all__ = [
     "belief",
     "community_meter",
     "community_stale",
+    "fitted_model",
     "forecast_order",
 ]

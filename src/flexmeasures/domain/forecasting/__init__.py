@@ -1,6 +1,58 @@
-"""Forecasts from what was measured before: which horizons make sense, and models that cannot look ahead."""
+"""Forecasts from what was measured before: which horizons make sense, and models that cannot look ahead.
 
-from flexmeasures.domain.forecasting.horizons import SUPPORTED_HORIZONS, horizons_for, shortest_lag
-from flexmeasures.domain.forecasting.naive import NAIVE, naive_forecast
+Pure arrays. Models that need heavy libraries are named in `models` and imported when they are used.
+"""
 
-__all__ = ["NAIVE", "SUPPORTED_HORIZONS", "horizons_for", "naive_forecast", "shortest_lag"]
+from flexmeasures.domain.forecasting.accuracy import Accuracy, measure_accuracy
+from flexmeasures.domain.forecasting.calibration import QUANTILES, Scores
+from flexmeasures.domain.forecasting.case import Case, Facts
+from flexmeasures.domain.forecasting.cleaning import clean
+from flexmeasures.domain.forecasting.features import Regressor
+from flexmeasures.domain.forecasting.history import History, HorizonView, LookAhead
+from flexmeasures.domain.forecasting.horizons import (
+    SUPPORTED_HORIZONS,
+    check_horizon,
+    horizons_for,
+    shortest_lag,
+)
+from flexmeasures.domain.forecasting.known import known_measurements
+from flexmeasures.domain.forecasting.learned import Learned, Prediction
+from flexmeasures.domain.forecasting.models import (
+    DEFAULT_MODEL,
+    Model,
+    find_model,
+    model_names,
+    register_model,
+)
+from flexmeasures.domain.forecasting.rolling import Fit, Forecast, forecast_events
+from flexmeasures.domain.forecasting.traits import Traits
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "QUANTILES",
+    "SUPPORTED_HORIZONS",
+    "Accuracy",
+    "Case",
+    "Facts",
+    "Fit",
+    "Forecast",
+    "History",
+    "HorizonView",
+    "Learned",
+    "LookAhead",
+    "Model",
+    "Prediction",
+    "Regressor",
+    "Scores",
+    "Traits",
+    "check_horizon",
+    "clean",
+    "find_model",
+    "forecast_events",
+    "horizons_for",
+    "known_measurements",
+    "measure_accuracy",
+    "model_names",
+    "register_model",
+    "shortest_lag",
+]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-__all__ = ["SUPPORTED_HORIZONS", "horizons_for", "shortest_lag"]
+from flexmeasures.domain.errors import InvalidInput
+from flexmeasures.domain.time import format_duration
+
+__all__ = ["SUPPORTED_HORIZONS", "check_horizon", "horizons_for", "shortest_lag"]
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -36,3 +39,16 @@ def shortest_lag(horizon: timedelta, resolution: timedelta) -> int:
     (24, 1)
     """
     return 1 + (horizon - resolution) // resolution
+
+
+def check_horizon(horizon: timedelta) -> None:
+    """Make sure that forecasts can be made so far ahead.
+
+    Raises:
+        InvalidInput: If the horizon is not supported.
+    """
+    if horizon not in SUPPORTED_HORIZONS:
+        raise InvalidInput(
+            f"Forecasts {format_duration(horizon)} ahead cannot be made. Choose one of "
+            f"{', '.join(format_duration(h) for h in SUPPORTED_HORIZONS)}."
+        )

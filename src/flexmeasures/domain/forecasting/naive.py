@@ -2,53 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from flexmeasures.domain.errors import NotEnoughData
+from flexmeasures.domain.forecasting.case import Case, Truths
+from flexmeasures.domain.forecasting.cleaning import fill_forward
+from flexmeasures.domain.forecasting.history import Integers
+from flexmeasures.domain.forecasting.learned import Prediction
+from flexmeasures.domain.time import format_duration
 
-import numpy as np
-
-from flexmeasures.domain.errors import InvalidInput, NotEnoughData
-from flexmeasures.domain.forecasting.horizons import SUPPORTED_HORIZONS, shortest_lag
-from flexmeasures.domain.time import Instants, format_duration, to_microseconds
-
-__all__ = ["NAIVE", "naive_forecast"]
-
-Values = np.ndarray[Any, np.dtype[np.float64]]
-
-NAIVE = ("naive", "1")
-"""Name and version of the model."""
+__all__ = ["Naive", "fit_naive"]
 
 
-def naive_forecast(
-    measured: tuple[Instants, Values], event_starts: Instants, resolution: timedelta, horizon: timedelta
-) -> Values:
-    """Forecast each event by the measurement that was the last one known at its horizon.
+class Naive:
+    """Forecasts each event by the measurement that was the last one known at its horizon."""
 
-    Args:
-        measured: Starts of events, ascending, and their values; those after an event's lag are not looked at.
-        event_starts: What to forecast: shape ``(n,)``, UTC.
-        resolution: Length of the events.
-        horizon: Between the forecast and the end of each event.
+    def predict(self, case: Case, events: Integers) -> Prediction:
+        """Forecast events, without a band; a measurement that is missing is taken to be like the one before it."""
+        return Prediction(fill_forward(case.history.values)[events - case.view.shortest_lag])
 
-    Returns:
-        Shape ``(n,)``; a measurement that is missing is taken to be like the one before it.
+    def dump(self) -> bytes:
+        """Write down nothing: nothing was learned."""
+        return b""
+
+
+def fit_naive(case: Case, known: Truths, event: int) -> Naive:
+    """Make sure that there is a last known measurement.
 
     Raises:
-        InvalidInput: If the horizon is not supported.
-        NotEnoughData: If nothing was measured before the first of these.
+        NotEnoughData: If nothing was measured before the first event.
     """
-    if horizon not in SUPPORTED_HORIZONS:
-        raise InvalidInput(
-            f"Forecasts {format_duration(horizon)} ahead cannot be made. Choose one of "
-            f"{', '.join(format_duration(h) for h in SUPPORTED_HORIZONS)}."
-        )
-    starts, values = measured
-    lag = np.timedelta64(shortest_lag(horizon, resolution) * to_microseconds(resolution), "us")
-    last_known = np.searchsorted(starts, event_starts - lag, side="right") - 1
-    if not len(starts) or last_known.min() < 0:
+    if not known[: max(0, event - case.view.shortest_lag + 1)].any():
         raise NotEnoughData(
             "No data available to forecast from: "
-            f"nothing was measured {format_duration(horizon)} before the first event."
+            f"nothing was measured {format_duration(case.horizon)} before the first event."
         )
-    forecast: Values = values[last_known]
-    return forecast
+    return Naive()

@@ -1,0 +1,65 @@
+"""Measures of accuracy, by hand calculation."""
+
+import numpy as np
+import pytest
+
+from flexmeasures.domain.forecasting import Scores, measure_accuracy
+from flexmeasures.domain.forecasting.calibration import band
+from flexmeasures.domain.forecasting.ensemble import choose_weights
+
+
+def test_errors_of_points():
+    """MAE = (1 + 0 + 2) / 3, WAPE = 3 / (1 + 2 + 5), bias = (1 + 0 − 2) / 3; what was not measured does not count."""
+    found = measure_accuracy(np.array([1, 2, -5, np.nan]), np.array([[2.0], [2.0], [-7.0], [1.0]]), (0.5,))
+    assert (found.count, found.mae, found.wape, found.accuracy) == (3, 1, 3 / 8, 5 / 8)
+    assert found.bias == pytest.approx(-1 / 3)
+    assert np.isnan(found.coverage)
+    assert found.as_data()["coverage"] is None
+
+
+def test_scores_of_bands():
+    """Quantile losses by hand: measured 2 between 1 and 4, and 5 above 4; two of three values of 0, 10 are covered."""
+    measured = np.array([2.0, 5.0, 0.0])
+    forecasts = np.array([[1.0, 3.0, 4.0], [1.0, 3.0, 4.0], [0.0, 0.0, 0.0]])
+    found = measure_accuracy(measured, forecasts, (0.1, 0.5, 0.9))
+    # Losses: 0.1·1, 0.5·1, 0.1·2 → mean 0.8 / 3; 0.1·4, 0.5·2, 0.9·1 → mean 2.3 / 3; 0. Twice their means:
+    scores = np.array([1.6 / 3, 4.6 / 3, 0])
+    span = np.percentile(measured, 99) - np.percentile(measured, 1)
+    assert found.coverage == pytest.approx(2 / 3)
+    assert found.rcrps == pytest.approx(scores.mean() / span)
+    assert found.peak_rcrps == pytest.approx((2 * scores[0] + 5 * scores[1]) / 7 / span)
+
+
+def test_peaks_that_were_met():
+    """Of 40 events the two largest count: one of them is among the two largest forecasts."""
+    measured, forecasts = np.ones(40), np.ones((40, 1))
+    measured[[3, 7]] = 5, 6
+    forecasts[[3, 9]] = 5
+    assert measure_accuracy(measured, forecasts, (0.5,)).peak_hit_rate == 0.5
+
+
+def test_nothing_to_compare():
+    """Without a single event both of a forecast and of a measurement, no measure is defined."""
+    found = measure_accuracy(np.array([np.nan]), np.array([[1.0]]), (0.5,))
+    assert found.count == 0
+    assert all(value is None for name, value in found.as_data().items() if name != "count")
+
+
+def test_bands_follow_the_errors_of_the_last_weeks():
+    """Errors between −1 and 1 widths give a band from −0.8 to 0.8; errors that are not known yet do not count."""
+    starts = np.datetime64("2024-01-01", "us") + np.arange(1000) * np.timedelta64(1, "h")
+    ratios = np.tile(np.linspace(-1, 1, 100), 10)
+    late = Scores(starts, np.where(np.arange(1000) >= 900, 50.0, ratios))
+    low, high = late.factors(starts[900])
+    assert (low, high) == pytest.approx((-0.8, 0.8), abs=0.03)
+    assert late.factors(starts[999])[1] == 50
+    rows = band(np.array([10.0]), np.array([2.0]), (low, high))
+    np.testing.assert_allclose(rows[0], [10 + 2 * low, 10, 10 + 2 * high])
+
+
+def test_weights_favour_members_that_err_apart():
+    """Of two members with opposite errors and a bad third one, the average of the two is chosen."""
+    truth = np.zeros(100)
+    noise = np.random.default_rng(7).normal(size=100)
+    weights = choose_weights(np.array([noise, -noise, noise + 9]), truth)
+    np.testing.assert_allclose(weights, [0.5, 0.5, 0])
