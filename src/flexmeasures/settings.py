@@ -260,6 +260,25 @@ SETTINGS: tuple[Setting, ...] = (
         "How many schedules of an asset are kept with their value and reasons; older ones are deleted.",
     ),
     Setting(
+        "FLEXMEASURES_SUPERSEDED_KEPT",
+        PositiveDuration,
+        timedelta(days=30),
+        "How far back `flexmeasures db-ops thin` leaves everything as it was believed. Before that it deletes what "
+        "schedulers and forecasters said and had superseded.",
+    ),
+    Setting(
+        "FLEXMEASURES_QUEUE_WARNING",
+        PositiveNumber,
+        10_000,
+        "From so many waiting jobs in a queue on, the log says so once a minute.",
+    ),
+    Setting(
+        "FLEXMEASURES_QUEUE_LIMIT",
+        PositiveNumber,
+        100_000,
+        "So many forecasts wait at most; then the oldest are dropped, and the log says so. Schedules never are.",
+    ),
+    Setting(
         "FLEXMEASURES_TRUSTED_ROLES",
         dict[str, list[str]],
         {},

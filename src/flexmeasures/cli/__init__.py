@@ -30,7 +30,11 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
         True,
     ),
     "db": ("flexmeasures.cli.database:db", "Upgrade, downgrade and inspect the database schema.", True),
-    "db-ops": ("flexmeasures.cli.db_ops:db_ops", "Reset, dump, restore, save and load the database.", True),
+    "db-ops": (
+        "flexmeasures.cli.db_ops:db_ops",
+        "Reset, dump, restore, save, load and thin the database.",
+        True,
+    ),
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
     "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues, or clear them.", True),
     "order": ("flexmeasures.cli.order:order", "Order flexibility from assets, and take orders back.", True),

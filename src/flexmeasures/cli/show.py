@@ -17,6 +17,7 @@ from flexmeasures.cli.order_book import show_order_book, show_orders, show_settl
 from flexmeasures.cli.parameters import Instant
 from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.cli.show_rows import ROW_COMMANDS
+from flexmeasures.cli.storage import show_storage
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
@@ -152,5 +153,5 @@ def _left(shown: ShownSchedule) -> list[str]:
     return [f"Left in the store at the end: {ends}, {counted} at {left['price']:,.2f} {shown.currency}/MWh"]
 
 
-for command in (show_order_book, show_orders, show_settlement, *ROW_COMMANDS):
+for command in (show_order_book, show_orders, show_settlement, show_storage, *ROW_COMMANDS):
     show.add_command(command)

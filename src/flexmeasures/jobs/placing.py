@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
+from redis.exceptions import RedisError
+from sqlalchemy import Engine
 
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.jobs.forecasts import place_forecasts
+from flexmeasures.jobs.queues import bound_queues
 
-__all__ = ["PAUSE", "Placer", "place_soon"]
+__all__ = ["PAUSE", "Placer", "place_and_watch", "place_soon"]
+
+log = logging.getLogger(__name__)
 
 PAUSE = 0.1
 """How long orders are waited for that can go together [s]."""
@@ -53,9 +60,25 @@ class Placer:
 def place_soon(app: Flask) -> None:
     """Have orders placed that were stored with a request, without making its client or the next one wait."""
     with app.app_context():
-        engine, connection = db.engine, redis_connection(app)
+        place = partial(place_and_watch, app, db.engine)
     if app.testing:
-        place_forecasts(engine, connection)
+        place()
         return
-    placer: Placer = app.extensions.setdefault("placer", Placer(lambda: place_forecasts(engine, connection)))
+    placer: Placer = app.extensions.setdefault("placer", Placer(place))
     placer.wake()
+
+
+def place_and_watch(app: Flask, engine: Engine) -> int:
+    """Place orders that wait, and look whether the queues have grown too long.
+
+    Returns:
+        How many orders were placed.
+    """
+    connection, config = redis_connection(app), app.config
+    placed = place_forecasts(engine, connection)
+    if placed:
+        try:
+            bound_queues(connection, config["FLEXMEASURES_QUEUE_WARNING"], config["FLEXMEASURES_QUEUE_LIMIT"])
+        except RedisError as error:
+            log.warning("Nobody knows how many jobs wait, because the job store does not answer: %s", error)
+    return placed

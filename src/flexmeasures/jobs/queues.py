@@ -1,7 +1,8 @@
-"""The job queues: what they are called, and how long a job waits in one."""
+"""The job queues: what they are called, how long a job waits in one, and how many may wait."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import redis
@@ -12,9 +13,17 @@ from rq.job import Job
 
 from flexmeasures.domain.errors import NotFound
 
-__all__ = ["JOB_TTL", "QUEUE_NAMES", "JobQueue", "get_queue", "queue_names"]
+__all__ = ["JOB_TTL", "QUEUE_NAMES", "JobQueue", "bound_queues", "get_queue", "queue_names", "waiting_jobs"]
 
 QUEUE_NAMES = ("coordination", "forecasting", "scheduling")
+
+SHED = ("forecasting",)
+"""Queues whose oldest jobs are dropped when they are full: newer measurements call for newer forecasts."""
+
+WARN_EVERY = 60
+"""A queue that grows is spoken of once in so many seconds."""
+
+log = logging.getLogger(__name__)
 
 JOB_TTL = 24 * 60 * 60
 """How long a job waits for a worker before it is dropped [s]."""
@@ -70,3 +79,42 @@ def get_queue(where: Flask | redis.Redis, name: str) -> JobQueue:
         )
     connection = where.extensions["redis"] if isinstance(where, Flask) else where
     return JobQueue(name, connection=connection)
+
+
+def waiting_jobs(connection: redis.Redis) -> dict[str, int]:
+    """Count the jobs that wait in each queue."""
+    return {name: connection.llen(get_queue(connection, name).key) for name in QUEUE_NAMES}
+
+
+def bound_queues(connection: redis.Redis, warn_at: int, limit: int) -> None:
+    """Warn of queues that grow, and drop the oldest jobs of those of forecasts beyond a limit.
+
+    Args:
+        connection: To the job store.
+        warn_at: How many waiting jobs are worth a warning.
+        limit: How many forecasts may wait.
+    """
+    for name, count in waiting_jobs(connection).items():
+        if name in SHED and count > limit:
+            dropped = _drop_oldest(get_queue(connection, name), count - limit)
+            log.warning(
+                "The queue %s was full: the oldest %d of its jobs were dropped, %d are left. Start more workers "
+                "(flexmeasures jobs run-worker --queue %s), or raise FLEXMEASURES_QUEUE_LIMIT.",
+                *(name, dropped, count - dropped, name),
+            )
+        elif count >= warn_at and connection.set(f"flexmeasures:warned:{name}", 1, ex=WARN_EVERY, nx=True):
+            log.warning(
+                "%d jobs wait in the queue %s. Start more workers: flexmeasures jobs run-worker --queue %s",
+                *(count, name, name),
+            )
+
+
+def _drop_oldest(queue: JobQueue, count: int) -> int:
+    """Remove the jobs that have waited longest."""
+    taken = queue.connection.lpop(queue.key, count) or []
+    with queue.connection.pipeline() as pipeline:
+        for job_id in taken:
+            pipeline.srem(queue.waiting_key, job_id)
+            pipeline.delete(Job.key_for(job_id.decode()))
+        pipeline.execute()
+    return len(taken)
