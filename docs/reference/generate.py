@@ -35,6 +35,7 @@ CHAPTERS = {
     "SECRET_KEY": "Security",
     "MAIL_SERVER": "Mail",
     "FLEXMEASURES_REDIS_URL": "Redis",
+    "FLEXMEASURES_STREAMS_ADDRESS": "Streams",
     "FLEXMEASURES_PUBLIC_DEMO_CREDENTIALS": "Demonstrations",
 }
 """Titles of chapters, by their first setting."""
@@ -59,6 +60,8 @@ def name_kind(kind: Any) -> str:
         return " or ".join(name_kind(part) for part in parts)
     if origin is list:
         return f"list of {name_kind(parts[0])}s"
+    if origin is typing.Literal:
+        return " or ".join(f"`{part}`" for part in parts)
     if origin is tuple:
         return f"pair of {name_kind(parts[0])}s"
     if origin is dict:

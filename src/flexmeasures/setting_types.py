@@ -1,14 +1,19 @@
-"""Types of the values of settings, with what must be true of them."""
+"""What a setting is, and the types of the values of settings, with what must be true of them."""
 
 from __future__ import annotations
 
+import ast
+import json
 import logging
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from math import inf
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import is_timezone
@@ -17,13 +22,16 @@ __all__ = [
     "CONFIG_FILE",
     "RATE",
     "DatabaseAddress",
+    "ListenAddress",
     "LogLevel",
+    "MqttAddress",
     "NotNegative",
     "NotNegativeDuration",
     "PositiveDuration",
     "PositiveNumber",
     "Rate",
     "RedisAddress",
+    "Setting",
     "SettingsError",
     "ZoneName",
 ]
@@ -117,3 +125,91 @@ NotNegativeDuration = Annotated[timedelta, AfterValidator(_as_not_negative_durat
 PositiveDuration = Annotated[timedelta, AfterValidator(_as_positive_duration)]
 PositiveNumber = Annotated[int, AfterValidator(_as_positive)]
 ZoneName = Annotated[str, AfterValidator(_as_zone)]
+
+
+def _check_broker(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+        raise ValueError("it should be mqtt://host[:port] or mqtts://host[:port]")
+    return address
+
+
+MqttAddress = Annotated[str, AfterValidator(_check_broker)]
+"""Where an MQTT broker listens, with user and password where it wants them."""
+
+
+def _check_listen_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise ValueError("it should be host:port, such as 127.0.0.1:5001")
+    return address
+
+
+ListenAddress = Annotated[str, AfterValidator(_check_listen_address)]
+"""Where a server listens, as host:port."""
+
+_SECRETS = ("_CLIENTS", "_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
+"""How the names of settings end whose values are not shown, because they are or may hold a secret."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: As written in the configuration file and in the environment.
+        type: What its values are, as a type annotation.
+        default: Its value where nobody says otherwise.
+        meaning: What it does, in a sentence, with its unit where it has one.
+        by_environment: Other defaults for some values of ``FLASK_ENV``.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    meaning: str
+    by_environment: Mapping[str, Any] = field(default_factory=dict)
+
+    def parse(self, value: Any) -> Any:
+        """Read a value, from a file as it is or from the environment as text.
+
+        Raises:
+            SettingsError: If it is not of the setting's type.
+        """
+        adapter = TypeAdapter(self.type)
+        if isinstance(value, str) and value.lstrip().startswith(("[", "{", "(")):
+            value = self._prefer_literal(adapter, value)
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            if isinstance(value, str):
+                literal = _read_literal(value)
+                if literal is not value:
+                    return self.parse(literal)
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            shown = "a value" if self.name.endswith(_SECRETS) else repr(value)
+            raise SettingsError(
+                f"{self.name} is set to {shown}, but {reason[0].lower()}{reason[1:]}. "
+                f"It means: {self.meaning} Default: {self.default!r}.",
+                {"setting": self.name},
+            ) from None
+
+    @staticmethod
+    def _prefer_literal(adapter: TypeAdapter[Any], text: str) -> Any:
+        """Take what looks like a list or mapping for one, also where a text would do as well."""
+        literal = _read_literal(text)
+        try:
+            adapter.validate_python(literal)
+        except ValidationError:
+            return text
+        return literal
+
+
+def _read_literal(text: str) -> Any:
+    """Read JSON or a Python literal; anything else comes back as it is."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text

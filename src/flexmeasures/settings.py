@@ -8,32 +8,31 @@ literal, a duration in ISO 8601 or as a number of seconds.
 
 from __future__ import annotations
 
-import ast
 import difflib
-import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import TypeAdapter, ValidationError
 
 from flexmeasures.secret_key import provide_secret_key
 from flexmeasures.setting_types import (
     CONFIG_FILE,
     DatabaseAddress,
+    ListenAddress,
     LogLevel,
+    MqttAddress,
     NotNegative,
     NotNegativeDuration,
     PositiveDuration,
     PositiveNumber,
     Rate,
     RedisAddress,
+    Setting,
     SettingsError,
     ZoneName,
 )
@@ -49,73 +48,6 @@ __all__ = [
 ]
 
 ENVIRONMENTS = ("documentation", "development", "testing", "staging", "production")
-
-_SECRETS = ("_CLIENTS", "_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
-"""How the names of settings end whose values are not shown, because they are or may hold a secret."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting.
-
-    Attributes:
-        name: As written in the configuration file and in the environment.
-        type: What its values are, as a type annotation.
-        default: Its value where nobody says otherwise.
-        meaning: What it does, in a sentence, with its unit where it has one.
-        by_environment: Other defaults for some values of ``FLASK_ENV``.
-    """
-
-    name: str
-    type: Any
-    default: Any
-    meaning: str
-    by_environment: Mapping[str, Any] = field(default_factory=dict)
-
-    def parse(self, value: Any) -> Any:
-        """Read a value, from a file as it is or from the environment as text.
-
-        Raises:
-            SettingsError: If it is not of the setting's type.
-        """
-        adapter = TypeAdapter(self.type)
-        if isinstance(value, str) and value.lstrip().startswith(("[", "{", "(")):
-            value = self._prefer_literal(adapter, value)
-        try:
-            return adapter.validate_python(value)
-        except ValidationError as error:
-            if isinstance(value, str):
-                literal = _read_literal(value)
-                if literal is not value:
-                    return self.parse(literal)
-            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-            shown = "a value" if self.name.endswith(_SECRETS) else repr(value)
-            raise SettingsError(
-                f"{self.name} is set to {shown}, but {reason[0].lower()}{reason[1:]}. "
-                f"It means: {self.meaning} Default: {self.default!r}.",
-                {"setting": self.name},
-            ) from None
-
-    @staticmethod
-    def _prefer_literal(adapter: TypeAdapter[Any], text: str) -> Any:
-        """Take what looks like a list or mapping for one, also where a text would do as well."""
-        literal = _read_literal(text)
-        try:
-            adapter.validate_python(literal)
-        except ValidationError:
-            return text
-        return literal
-
-
-def _read_literal(text: str) -> Any:
-    """Read JSON or a Python literal; anything else comes back as it is."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return text
-
 
 _MAIL_SENDER = ("FlexMeasures", "no-reply@example.com")
 
@@ -416,6 +348,50 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("FLEXMEASURES_REDIS_PORT", int, 6379, "Port of the Redis server."),
     Setting("FLEXMEASURES_REDIS_DB_NR", int, 0, "Number of the Redis database, 0 to 15."),
     Setting("FLEXMEASURES_REDIS_PASSWORD", str | None, None, "Password of the Redis server."),
+    # Streams
+    Setting(
+        "FLEXMEASURES_STREAMS_ADDRESS",
+        ListenAddress,
+        "127.0.0.1:5001",
+        "Where `flexmeasures streams` listens for WebSocket and server-sent events, as host:port; port 0: a free one.",
+    ),
+    Setting(
+        "FLEXMEASURES_STREAMS_CONNECTIONS",
+        PositiveNumber,
+        2000,
+        "How many connections it keeps open at once, and a tenth of that for one client; more are refused with 503.",
+    ),
+    Setting(
+        "FLEXMEASURES_MQTT_BROKER_URL",
+        MqttAddress | None,
+        None,
+        "The MQTT broker to which notifications are published, as mqtt[s]://[user:password@]host[:port]; unset: none.",
+    ),
+    Setting(
+        "FLEXMEASURES_MQTT_URIS",
+        list[str],
+        [],
+        "Addresses of the broker that clients are told; empty: that of FLEXMEASURES_MQTT_BROKER_URL without password.",
+    ),
+    Setting(
+        "FLEXMEASURES_MQTT_AUTHENTICATION",
+        Literal["ANONYMOUS", "OAUTH2_BEARER_TOKEN", "CERTIFICATE"],
+        "ANONYMOUS",
+        "How clients log in to the broker; with a token the client id is their user name, and the token the password.",
+    ),
+    Setting(
+        "FLEXMEASURES_MQTT_CERTIFICATES",
+        dict[str, str],
+        {},
+        "Files in PEM: `ca` of the broker, `certificate` and `key` for our own login, `client_certificate` and "
+        "`client_key` for clients.",
+    ),
+    Setting(
+        "FLEXMEASURES_MDNS",
+        bool,
+        False,
+        "Whether the OpenADR server is announced in the local network by mDNS (package extra `mdns`).",
+    ),
     # Demonstrations
     Setting(
         "FLEXMEASURES_PUBLIC_DEMO_CREDENTIALS",

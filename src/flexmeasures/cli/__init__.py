@@ -50,6 +50,11 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
         "Show what there is: accounts, assets, beliefs, schedules, orders.",
         True,
     ),
+    "streams": (
+        "flexmeasures.cli.streams:streams",
+        "Serve WebSocket streams, publish to the MQTT broker.",
+        True,
+    ),
     "shell": ("flask.cli:shell_command", "Run a Python shell in the application's context.", True),
     "users": ("flexmeasures.cli.accounts:users", "Create, activate, deactivate and reset users.", True),
     # As the quickstart of the documentation writes them.
