@@ -44,7 +44,7 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
         True,
     ),
     "routes": ("flask.cli:routes_command", "List the routes of the web application.", True),
-    "run": ("flexmeasures.cli.run:run", "Run FlexMeasures: database, worker and web server.", True),
+    "run": ("flexmeasures.cli.run:run", "Run FlexMeasures: database, worker, streams and web server.", True),
     "show": (
         "flexmeasures.cli.show:show",
         "Show what there is: accounts, assets, beliefs, schedules, orders.",

@@ -1,4 +1,4 @@
-"""The command ``flexmeasures run``: embedded services, one worker and the web server, in one terminal."""
+"""The command ``flexmeasures run``: embedded services, a worker, streams and the web server, in one terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flexmeasures.cli.serving import name_address, serve
 from flexmeasures.data.database import prepare
 from flexmeasures.jobs.queues import QUEUE_NAMES
 
-__all__ = ["WorkerProcess", "run"]
+__all__ = ["Companion", "run"]
 
 WARM_PATIENCE = 20.0  # how long the worker may finish its job [s]
 COLD_PATIENCE = 5.0  # how long it may take to drop it [s]
@@ -40,29 +40,34 @@ _FROM_OUTSIDE = {
 _QUEUES = "|".join(sorted(QUEUE_NAMES, reverse=True))
 
 
-class WorkerProcess:
-    """One worker in a process of its own, started again if it ends unexpectedly.
+class Companion:
+    """Another command of ours in a process of its own, started again if it ends unexpectedly.
 
     It has its own session, so that Ctrl-C reaches us alone and we end it in order. If we are killed, it
     notices that its standard input has ended, and ends too.
+
+    Args:
+        title: What it is, for messages.
+        words: Of the command.
 
     Attributes:
         crashes: How often it ended by itself, with a status that says so.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, title: str, *words: str) -> None:
+        self.title, self._words = title, words
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self.crashes = 0
 
     def start(self) -> None:
-        """Start the worker, and watch over it from now on."""
+        """Start it, and watch over it from now on."""
         self._spawn()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def stop(self) -> None:
-        """Let the worker finish its job; after a while or when interrupted, it drops it for the next one."""
+        """Let it finish what it does; after a while or when interrupted, a worker drops its job for the next one."""
         with self._lock:
             self._stopping.set()
         process = self._process
@@ -71,7 +76,7 @@ class WorkerProcess:
         asked = time.monotonic()
         for patience in (WARM_PATIENCE, COLD_PATIENCE):
             process.terminate()
-            if _wait(process, patience):
+            if self._wait(process, patience):
                 break
             # A worker takes two signals within a second for one.
             time.sleep(max(0.0, asked + 1.1 - time.monotonic()))
@@ -81,12 +86,27 @@ class WorkerProcess:
         if process.stdin:
             process.stdin.close()
 
+    def _wait(self, process: subprocess.Popen[bytes], patience: float) -> bool:
+        """Wait for a process to end; an interrupt of ours ends our patience."""
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(min(2.0, patience))
+            if process.poll() is None:
+                click.echo(
+                    f"The {self.title} is finishing its job. Ctrl-C leaves that to the next {self.title}.",
+                    err=True,
+                )
+                process.wait(patience - 2.0)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            return False
+        return True
+
     def _spawn(self) -> None:
         with self._lock:
             if self._stopping.is_set():
                 return
             # -P: a folder "flexmeasures" where we happen to be must not be taken for us.
-            command = [sys.executable, "-P", "-m", "flexmeasures", "jobs", "run-worker", "--queue", _QUEUES]
+            command = [sys.executable, "-P", "-m", "flexmeasures", *self._words]
             self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
                 command,
                 stdin=subprocess.PIPE,
@@ -107,32 +127,19 @@ class WorkerProcess:
             pause = SHORTEST_PAUSE if lived_long else min(pause * 2, LONGEST_PAUSE)
             ended = "crashed" if crashed else "ended"
             click.echo(
-                f"The worker {ended} (status {status}); another one starts in {pause:.0f} s.", err=True
+                f"The {self.title} {ended} (status {status}); another one starts in {pause:.0f} s.", err=True
             )
             if self._stopping.wait(pause):
                 return
             self._spawn()
 
 
-def _wait(process: subprocess.Popen[bytes], patience: float) -> bool:
-    """Wait for a process to end; an interrupt of ours ends our patience."""
-    try:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(min(2.0, patience))
-        if process.poll() is None:
-            click.echo("The worker is finishing its job. Ctrl-C leaves that to the next worker.", err=True)
-            process.wait(patience - 2.0)
-    except (KeyboardInterrupt, subprocess.TimeoutExpired):
-        return False
-    return True
-
-
 @click.pass_context
-def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
+def _run(ctx: click.Context, /, no_worker: bool, no_streams: bool, **options: Any) -> None:
     if is_running_from_reloader():
         ctx.invoke(run_command, **options)
         return
-    worker = WorkerProcess()
+    companions: list[Companion] = []
     with _Interrupts() as interrupts:
         options["port"] = _check_port(options["host"], options["port"])
         app = ctx.ensure_object(ScriptInfo).load_app()
@@ -140,14 +147,19 @@ def _run(ctx: click.Context, /, no_worker: bool, **options: Any) -> None:
         _greet(app, options)
         try:
             if not no_worker:
-                with interrupts.held():
-                    worker.start()
+                companions.append(Companion("worker", "jobs", "run-worker", "--queue", _QUEUES))
+            if not no_streams:
+                companions.append(Companion("stream process", "streams", "--listen", _streams_address(app)))
+            with interrupts.held():
+                for companion in companions:
+                    companion.start()
             serve(ctx, app, options)
         finally:
-            worker.stop()
-    if worker.crashes:
-        times = "once" if worker.crashes == 1 else f"{worker.crashes} times"
-        raise click.ClickException(f"The worker crashed {times}; what it wrote before says why.")
+            for companion in companions:
+                companion.stop()
+    for crashed in (one for one in companions if one.crashes):
+        times = "once" if crashed.crashes == 1 else f"{crashed.crashes} times"
+        raise click.ClickException(f"The {crashed.title} crashed {times}; what it wrote before says why.")
 
 
 run = click.Command(
@@ -156,10 +168,11 @@ run = click.Command(
     params=[
         *run_command.params,
         click.Option(["--no-worker"], is_flag=True, help="Leave jobs to workers that are started by hand."),
+        click.Option(["--no-streams"], is_flag=True, help="Leave out WebSocket streams and MQTT."),
     ],
-    short_help="Run FlexMeasures: database, worker and web server.",
-    help="Run FlexMeasures: the embedded database and job store (unless others are configured), a worker "
-    "and a web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn. A worker that "
+    short_help="Run FlexMeasures: database, worker, streams and web server.",
+    help="Run FlexMeasures: the embedded database and job store (unless others are configured), a worker, "
+    "streams and a web server, until Ctrl-C. For one person, or a few; larger installations use gunicorn. What "
     "crashes is started again; the status at the end is then not zero.",
 )
 
@@ -213,6 +226,20 @@ def _check_port(host: str, port: int) -> int:
                 f"Choose another port, for instance with --port {port + 1}."
             ) from error
         return int(probe.getsockname()[1])
+
+
+def _streams_address(app: Flask) -> str:
+    """Take the configured address for streams, or a free port of its host if another program listens there."""
+    host, _, port = app.config["FLEXMEASURES_STREAMS_ADDRESS"].rpartition(":")
+    family = select_address_family(host, int(port))
+    for number in (int(port), 0):
+        with socket.socket(family, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(get_sockaddr(host.strip("[]"), number, family))
+            return f"{host}:{probe.getsockname()[1]}"
+    raise click.ClickException(
+        f"Cannot listen on {host}: set FLEXMEASURES_STREAMS_ADDRESS, or leave streams out."
+    )
 
 
 def _greet(app: Flask, options: dict[str, Any]) -> None:

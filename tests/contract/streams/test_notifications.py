@@ -163,7 +163,7 @@ def test_a_slow_reader_is_dropped_and_delays_nobody(stage):
         opened(stage, quick_token) as quick,
     ):
         for number in range(1, QUEUE + 200):
-            stage.publish(number, text="x" * 20_000)
+            stage.publish(number, text="x" * 60_000)
             assert next_of(quick)["id"] == number
         with pytest.raises(ConnectionClosed) as closed:
             read_to_the_end(slow)
