@@ -19,6 +19,7 @@ from flexmeasures.services.communities.admin import (
     find_asset,
     set_prices,
 )
+from flexmeasures.services.communities.differences import list_differences
 from flexmeasures.services.communities.operator_report import import_energy_report
 from flexmeasures.services.communities.proposals import propose_coefficients
 from flexmeasures.services.communities.set_up import (
@@ -62,7 +63,7 @@ def _do(work: Callable[[Any], Any]) -> Any:
     return as_transaction(work)(db.session)
 
 
-def _say(text: str, told: dict[str, Any], is_json: bool) -> None:
+def _say(text: str, told: Any, is_json: bool) -> None:
     """Say what was made: in a sentence, or as JSON."""
     click.echo(json.dumps(told, ensure_ascii=False) if is_json else text)
 
@@ -274,6 +275,36 @@ def import_report(as_json: bool, service_id: int, file: Path) -> None:
     told = {"values": made.values, "unknown": list(made.unknown)}
     lines = [f"Stored {made.values} values."] + [f"No sensor is for {name}." for name in made.unknown]
     _say("\n".join(lines), told, as_json)
+
+
+@communities.command("differences")
+@service_id
+@click.option("--from", "first", type=Day(), help="First day; the first one with data if left out.")
+@click.option("--until", "last", type=Day(), help="Last day; today if left out.")
+@as_json
+def differences(as_json: bool, service_id: int, first: date | None, last: date | None) -> None:
+    """List where the grid operator's values differ from ours; theirs count."""
+    now = datetime.now(UTC)
+    found = _do(
+        lambda session: list_differences(session, find_any_service(session, service_id), first, last, now)
+    )
+    told = [
+        {
+            "start": one.start.isoformat(),
+            "supply_point": one.supply_point,
+            "operator_kwh": one.operator_kwh,
+            "computed_kwh": one.computed_kwh,
+        }
+        for one in found
+    ]
+    rows = [
+        f"{d['start']}  {d['supply_point']}  {d['operator_kwh']:.6f}  {d['computed_kwh']:.6f}" for d in told
+    ]
+    _say(
+        "\n".join([f"{len(found)} differences: start, supply point, operator, ours [kWh]", *rows]),
+        told,
+        as_json,
+    )
 
 
 @communities.command("propose-coefficients")

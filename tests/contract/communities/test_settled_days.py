@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import CommunityDay, CommunityService, EmissionFactorRow, Inscription
+from flexmeasures.data.tables import (
+    CommunityDay,
+    CommunityMember,
+    CommunityService,
+    EmissionFactorRow,
+    Generator,
+    Inscription,
+)
 from flexmeasures.domain.communities.coefficients import Coefficients
 from flexmeasures.domain.errors import Conflict, ResolutionMismatch
 from flexmeasures.services.communities import settle
+from flexmeasures.services.communities.differences import list_differences
 from flexmeasures.services.communities.metrics import Series, member_series, service_metrics, service_series
 from flexmeasures.services.communities.set_up import NewMember, create_member
 from flexmeasures.services.communities.tables import create_table, set_table_state
@@ -259,6 +267,64 @@ def test_the_operators_values_count_and_differences_are_told(session, scene):
     metrics = totals(session, scene, DAY)
     assert kwh(metrics) == (12, 10, pytest.approx(6.6))
     assert metrics.differences == 1
+    found = list_differences(session, service_of(session, scene), DAY, DAY, NOW)
+    assert [(d.start, d.supply_point, d.operator_kwh, d.computed_kwh) for d in found] == [
+        (midnight(DAY) + 14 * HOUR, POINTS["A"], 0.7, 1.0)
+    ]
+
+
+def test_a_point_offers_part_of_its_use_to_each_of_several_communities(session, scene):
+    """Austria: 60 % of a member's use count here; another 50 % elsewhere would be more than all of it."""
+    service = service_of(session, scene)
+    for community in (service.community, session.get(CommunityService, scene.other_service).community):
+        community.profile = "at"
+    service.method = "dynamic"
+    for letter, inscription in scene.inscriptions.items():
+        session.get(Inscription, inscription).participation_percent = 60 if letter == "A" else 100
+    # Austria settles quarter-hours, of which hourly readings know nothing.
+    settle_anew(session, service)
+    assert kwh(totals(session, scene, DAY)) == (0, 0, 0)
+    quarter = timedelta(minutes=15)
+    sensors = {letter: add_sensor(f"{letter} quarters", "kWh", quarter).id for letter in ("A", "plant")}
+    session.get(Inscription, scene.inscriptions["A"]).supply_point.consumption_sensor_id = sensors["A"]
+    for letter in "BC":
+        session.get(Inscription, scene.inscriptions[letter]).ends_on = DAY - timedelta(days=1)
+    plant = session.query(Generator).filter_by(service_id=scene.service).one()
+    plant.sensor_id, plant.participation_percent = sensors["plant"], 50
+    settle_anew(session, service)
+    store(sensors["plant"], midnight(DAY) + 12 * HOUR, [1.0, 4.0])
+    store(sensors["A"], midnight(DAY) + 12 * HOUR, [2.0, 1.0])
+    # Half of the generation, 0.5 and 2 kWh, meets 60 % of the use, 1.2 and 0.6 kWh.
+    assert kwh(totals(session, scene, DAY)) == (2.5, pytest.approx(1.8), pytest.approx(1.1))
+    with pytest.raises(Conflict, match="add up to 110 %"):
+        create_supply_point(
+            session,
+            NewSupplyPoint(
+                scene.other_service,
+                other_member(session, scene),
+                POINTS["A"],
+                starts_on=DAY,
+                participation_percent=50,
+            ),
+            DAY,
+        )
+    made = create_supply_point(
+        session,
+        NewSupplyPoint(
+            scene.other_service,
+            other_member(session, scene),
+            POINTS["A"],
+            starts_on=DAY,
+            participation_percent=40,
+        ),
+        DAY,
+    )
+    assert made.participation_percent == 40
+
+
+def other_member(session, scene):
+    """Find a member of the other community."""
+    return session.query(CommunityMember).filter_by(community_id=scene.other_community).first().id
 
 
 def test_values_are_provisional_until_the_end_of_the_next_month(session, scene):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from flexmeasures.domain.communities.allocation import WHOLE
+from flexmeasures.domain.communities.allocation import WHOLE, Energies
 from flexmeasures.domain.communities.coefficients import HOURS_OF_YEAR, Coefficients, to_parts
 from flexmeasures.domain.communities.identifiers import read_supply_point
 from flexmeasures.domain.errors import InvalidInput
@@ -125,6 +126,9 @@ def _read_hourly(lines: list[str], names: list[str], known: Collection[str] | No
             f"Line {len(lines)}: the file has {len(lines) - 1} hours (the last is hour {len(lines) - 1}); it must "
             f"have {HOURS_OF_YEAR}, in leap years too (29 February takes the coefficients of 28 February)."
         )
+    parts = _read_plain(lines[1:], len(points))
+    if parts is not None:
+        return Coefficients(tuple(points), parts)
     parts = np.empty((HOURS_OF_YEAR, len(points)), dtype=np.int64)
     for hour, text in enumerate(lines[1:], start=1):
         cells = _cells(text, hour + 1, len(points) + 1)
@@ -142,6 +146,23 @@ def _read_hourly(lines: list[str], names: list[str], known: Collection[str] | No
             )
         parts[hour - 1] = row
     return Coefficients(tuple(points), parts)
+
+
+_PLAIN = re.compile(r"[0-9]{1,4}(?:,(?:0|1|[01]\.[0-9]{1,6}))+", re.ASCII)
+
+
+def _read_plain(rows: list[str], count: int) -> Energies | None:
+    """Read a file in which all is as it should be, at once; None if anything is not, so that it is looked at closely."""
+    if not all(_PLAIN.fullmatch(row) for row in rows):
+        return None
+    cells = np.array(",".join(rows).split(","), dtype=np.float64)
+    if len(cells) != len(rows) * (count + 1):
+        return None
+    table = cells.reshape(len(rows), count + 1)
+    parts: Energies = np.rint(table[:, 1:] * WHOLE).astype(np.int64)
+    hours_are_right = (table[:, 0] == np.arange(1, len(rows) + 1)).all()
+    sums_are_right = (np.abs(parts.sum(axis=1) - WHOLE) <= 1).all() and parts.max() <= WHOLE
+    return parts if hours_are_right and sums_are_right else None
 
 
 @dataclass(frozen=True)
