@@ -152,7 +152,7 @@ _PLAIN = re.compile(r"[0-9]{1,4}(?:,(?:0|1|[01]\.[0-9]{1,6}))+", re.ASCII)
 
 
 def _read_plain(rows: list[str], count: int) -> Energies | None:
-    """Read a file in which all is as it should be, at once; None if anything is not, so that it is looked at closely."""
+    """Read a file in which all is as it should be, at once; None if anything is not, and must be looked at closely."""
     if not all(_PLAIN.fullmatch(row) for row in rows):
         return None
     cells = np.array(",".join(rows).split(","), dtype=np.float64)

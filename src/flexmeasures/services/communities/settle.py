@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import communities as store
 from flexmeasures.data.tables import CommunityService, Inscription
-from flexmeasures.domain.communities.allocation import Energies
-from flexmeasures.domain.communities.settlement import DailyEnergy, settle
+from flexmeasures.domain.communities.allocation import Energies, Round
+from flexmeasures.domain.communities.settlement import DailyEnergy, Readings, settle
 from flexmeasures.domain.time import find_zone, to_datetime64
 from flexmeasures.services.communities.blocks import (
     Block,
@@ -138,9 +140,45 @@ def _bring_up_to_date(
     if store.is_stale(session, service.id) or _missing(session, service, begin, final):
         store.lock_service(session, service.id)
         _forget_stale(session, service)
-        for block in make_blocks(session, service, _missing(session, service, begin, final)):
-            store.replace_days(session, service.id, list(_settle_block(session, service, block)))
+        _settle_and_keep(session, service, _missing(session, service, begin, final))
     return begin, final
+
+
+def _settle_and_keep(session: Session, service: CommunityService, days: Sequence[date]) -> None:
+    """Settle days block by block, reading the next one while a block is worked out.
+
+    The session is used by one thread at a time: by the reader until its result is there, else by this one.
+    """
+    blocks = list(make_blocks(session, service, days))
+    rules = [rounds_of_block(service, block) for block in blocks]
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        reading = _start_reading(reader, session, service, blocks[:1])
+        for number, block in enumerate(blocks):
+            readings = reading.result() if reading else None
+            reading = _start_reading(reader, session, service, blocks[number + 1 : number + 2])
+            assert readings is not None  # noqa: S101 - there is a reading for each block
+            rows = list(_rows(service, block, readings, rules[number]))
+            if reading is not None:
+                wait([reading])
+            store.replace_days(session, service.id, rows)
+
+
+def _start_reading(
+    reader: ThreadPoolExecutor, session: Session, service: CommunityService, blocks: Sequence[Block]
+) -> Future[Readings] | None:
+    """Begin to read a block, if there is one."""
+    for block in blocks:
+        # The reader works in the same context, so that it has the same session.
+        return reader.submit(
+            copy_context().run,
+            read_readings,
+            session,
+            service,
+            block.inscriptions,
+            block.plants,
+            block.grid,
+        )
+    return None
 
 
 def _missing(session: Session, service: CommunityService, first: date, last: date) -> list[date]:
@@ -182,7 +220,14 @@ def _settle_today(
 def _settle_block(session: Session, service: CommunityService, block: Block) -> Iterator[dict[str, Any]]:
     """Settle a block, and write a row for each of its days."""
     readings = read_readings(session, service, block.inscriptions, block.plants, block.grid)
-    daily = settle(readings, rounds_of_block(service, block), block.day_starts, service.tolerance_kwh)
+    return _rows(service, block, readings, rounds_of_block(service, block))
+
+
+def _rows(
+    service: CommunityService, block: Block, readings: Readings, rounds: Sequence[Round] | None
+) -> Iterator[dict[str, Any]]:
+    """Settle the readings of a block, and write a row for each of its days."""
+    daily = settle(readings, rounds, block.day_starts, service.tolerance_kwh)
     points = np.array([one.supply_point_id for one in block.inscriptions], dtype="<i4").tobytes()
     meters = len(block.inscriptions) + len(block.plants)
     for number, day in enumerate(block.days):
