@@ -10,6 +10,7 @@ from flask import Blueprint, Response, url_for
 from flexmeasures.api.client_door import client_view
 from flexmeasures.api.client_tokens import answer_token_request
 from flexmeasures.api.http import json_response
+from flexmeasures.api.openadr3.notifiers import show_notifiers, topic_services
 from flexmeasures.api.openadr3.ven_views import FormerResourceViews, GroupViews, ResourceViews, VenViews
 from flexmeasures.api.openadr3.versions import VERSIONS, Version
 from flexmeasures.api.openadr3.views import EventViews, ProgramViews, ReportViews, SubscriptionViews, Views
@@ -79,14 +80,11 @@ def _add_general(blueprint: Blueprint, version: Version) -> None:
         return json_response({"tokenURL": url_for(f"{blueprint.name}.token", _external=True)})
 
     _add(blueprint, "/auth/server", "auth_server", "GET", auth_server)
-    _add(blueprint, "/notifiers", "notifiers", "GET", client_view(*_ANY_READING)(_notifiers))
+    _add(blueprint, "/notifiers", "notifiers", "GET", client_view(*_ANY_READING)(show_notifiers))
+    for path, name, scopes, view in topic_services():
+        _add(blueprint, path, name, "GET", client_view(*scopes)(view))
 
 
 def _health() -> Response:
     """Say that the server answers."""
     return json_response({"status": "ok"})
-
-
-def _notifiers(*_: object) -> Response:
-    """Say by which ways changes are told."""
-    return json_response({"WEBHOOK": True})
