@@ -40,7 +40,7 @@ CONFIG_FILE = "flexmeasures.cfg"
 """Name of the configuration file in the instance folder."""
 
 RATE = re.compile(r"([1-9]\d{0,8}) per (second|minute|hour|day)")
-"""How settings write how often something may happen."""
+"""Syntax of rates in settings."""
 
 
 class SettingsError(InvalidInput):
@@ -149,7 +149,7 @@ ListenAddress = Annotated[str, AfterValidator(_check_listen_address)]
 """Where a server listens, as host:port."""
 
 _SECRETS = ("_CLIENTS", "_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
-"""How the names of settings end whose values are not shown, because they are or may hold a secret."""
+"""Endings of the names of settings whose values are not shown, because they are or may hold a secret."""
 
 
 @dataclass(frozen=True)

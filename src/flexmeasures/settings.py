@@ -411,7 +411,7 @@ _OURS = "FLEXMEASURES_"
 _ENVIRONMENT = "the environment"
 
 _FAMILIES = (_OURS, "SQLALCHEMY_", "SECRET_", "SECRETKEY", "SECURITY_", "MAIL_", "CORS_", "LOGGING_")
-"""How names begin in the environment, which many programs share, that may be meant for us."""
+"""Prefixes of names in the environment that may be meant for us; many programs share it."""
 
 # Set in the environment for other purposes than being a setting.
 _NOT_SETTINGS = {"FLEXMEASURES_SUPERVISED"}

@@ -1,4 +1,4 @@
-"""What whoever starts the program should hear, however little they otherwise want to have logged."""
+"""Notes at the start of the program, shown whatever the log level is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is who: public keys, endpoint and authorisation of other participants.
+"""Address book: public keys, endpoint and authorisation of other participants.
 
 An address book is anything with ``find(domain, role)``: a list in memory or in a file, an agreed authority, or DNS.
 
@@ -24,7 +24,7 @@ __all__ = ["AddressBook", "DirectoryAddressBook", "FunctionAddressBook", "Partic
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """What is needed to exchange messages with somebody.
+    """Details needed to exchange messages with somebody.
 
     Attributes:
         domain: Its domain.

@@ -44,7 +44,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
-    """How to reach partners.
+    """Means of reaching partners.
 
     Attributes:
         timeout: Longest wait for connecting, and for each read and write [s].
@@ -99,7 +99,7 @@ class Recorder(Protocol):
 
 
 class _Client:
-    """What both forms share: who we are, whom we talk to, and how that is found out.
+    """The common part of both forms: who we are, whom we talk to, and how that is found out.
 
     Args:
         sender_domain: Our domain.

@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Conversation(Generic[R]):
-    """What may be said between any two participants."""
+    """Messages between any two participants."""
 
     sender_role: ClassVar[UsefRole]
     recipient_role: ClassVar[UsefRole]
@@ -36,7 +36,7 @@ class Conversation(Generic[R]):
 
 
 class AgrToCro(Conversation[R]):
-    """What an aggregator says to the common reference operator."""
+    """Messages of an aggregator to the common reference operator."""
 
     sender_role, recipient_role = UsefRole.AGR, UsefRole.CRO
 
@@ -50,7 +50,7 @@ class AgrToCro(Conversation[R]):
 
 
 class AgrToDso(Conversation[R]):
-    """What an aggregator says to a grid operator."""
+    """Messages of an aggregator to a grid operator."""
 
     sender_role, recipient_role = UsefRole.AGR, UsefRole.DSO
 
@@ -88,7 +88,7 @@ class AgrToDso(Conversation[R]):
 
 
 class CroToAgr(Conversation[R]):
-    """What the common reference operator says to an aggregator."""
+    """Messages of the common reference operator to an aggregator."""
 
     sender_role, recipient_role = UsefRole.CRO, UsefRole.AGR
 
@@ -102,7 +102,7 @@ class CroToAgr(Conversation[R]):
 
 
 class CroToDso(Conversation[R]):
-    """What the common reference operator says to a grid operator: answers to its updates and queries."""
+    """Messages of the common reference operator to a grid operator: answers to its updates and queries."""
 
     sender_role, recipient_role = UsefRole.CRO, UsefRole.DSO
 
@@ -116,7 +116,7 @@ class CroToDso(Conversation[R]):
 
 
 class DsoToAgr(Conversation[R]):
-    """What a grid operator says to an aggregator."""
+    """Messages of a grid operator to an aggregator."""
 
     sender_role, recipient_role = UsefRole.DSO, UsefRole.AGR
 
@@ -154,7 +154,7 @@ class DsoToAgr(Conversation[R]):
 
 
 class DsoToCro(Conversation[R]):
-    """What a grid operator says to the common reference operator."""
+    """Messages of a grid operator to the common reference operator."""
 
     sender_role, recipient_role = UsefRole.DSO, UsefRole.CRO
 

@@ -102,7 +102,7 @@ class TransportError(ShapeshifterError):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same bytes may get through later.
+        """Tell whether the same bytes may get through later.
 
         Final are only the unambiguous 4xx answers: 404 may be a proxy during a restart, 408, 419, 425 and
         429 speak of time, and everything unknown (5xx, 524, no answer) is retried. Source: specification,

@@ -48,7 +48,7 @@ _LONGEST_START = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are.
+    """Our identity.
 
     Attributes:
         domain: Our domain.
@@ -144,7 +144,7 @@ class Exchange:
         self._hops = 0
         self._outcome: PayloadMessageResponse | None = None
         self.is_answered = False
-        """Whether the partner itself has said, in the HTTP answer, what becomes of the message."""
+        """Tell whether the partner itself has said, in the HTTP answer, what becomes of the message."""
         self.request: HttpRequest | None = HttpRequest(endpoint, post_headers(authorization), content)
 
     def receive(self, status: int, headers: Mapping[str, str], content: bytes) -> None:

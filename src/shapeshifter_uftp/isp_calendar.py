@@ -22,7 +22,7 @@ __all__ = ["IspCalendar", "day_bounds", "instant_of", "isp_count", "same_offsets
 
 UTC = dt.UTC
 _END_OF_DAY = re.compile(r"T24:00:00(?:\.0+)?(?=$|Z|[+-])")
-"""How xs:dateTime may write the midnight at the end of a day."""
+"""Spelling of the midnight at the end of a day in xs:dateTime."""
 
 
 @lru_cache(maxsize=128)

@@ -21,7 +21,7 @@ class AuthorizationError(TransportError):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same bytes may get through later: yes, once the server, or our secret there, is in order."""
+        """Tell whether the same bytes may get through later: yes, once the server, or our secret there, is in order."""
         return True
 
 
@@ -56,12 +56,12 @@ class OAuthClient:
 
     @property
     def authenticated(self) -> bool:
-        """Whether there is a token that can still be used."""
+        """Tell whether there is a token that can still be used."""
         return self._token is not None and not self.expired
 
     @property
     def expired(self) -> bool:
-        """Whether the token has ended, or will within seconds."""
+        """Tell whether the token has ended, or will within seconds."""
         return self._clock() >= self._ends
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_CLEAN_ANSWER", "RequestMaker", "deliver", "deliver_now"]
 
 NO_CLEAN_ANSWER = "no clean answer"
-"""How the reason of a failure begins after which the message may have arrived all the same."""
+"""First words of the reason of a failure after which the message may have arrived all the same."""
 
 T = TypeVar("T")
 

@@ -56,7 +56,7 @@ errors of a validation are kept in the schema. A validation takes a hundredth of
 
 
 _ODD = etree.XPath("boolean(//*[count(@*) > 40]) or boolean(" + "/*" * 17 + ")")
-"""What no message has, and what costs much to validate: dozens of attributes, a deep tree."""
+"""Bounds that no message exceeds, and that would cost much to validate: dozens of attributes, a deep tree."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Which message a message refers to, and how a response to it is made."""
+"""References between messages, and the making of responses."""
 
 from __future__ import annotations
 

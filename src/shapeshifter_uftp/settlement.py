@@ -64,7 +64,7 @@ def deficiency(baseline: int, ordered: int, actual: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class SettlementTerms:
-    """How an order is paid.
+    """Terms of payment of an order.
 
     Attributes:
         penalty_per_mw: Price of one megawatt missing during one ISP, in the order's currency.

@@ -1,4 +1,4 @@
-"""What we forgive on receipt: each known quirk of a peer or contradiction in the standard is one function.
+"""Tolerance on receipt: each known quirk of a peer or contradiction in the standard is one function.
 
 A tolerance takes the tree of a message that failed its schema and gives a corrected tree to validate again,
 or the same tree when it has nothing to forgive. Only `drop_foreign_elements` changes what is read

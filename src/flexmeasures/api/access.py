@@ -1,4 +1,4 @@
-"""Who asked for what, when, and how it ended: an id for each request, and one line about it in the access log.
+"""The access log: an id for each request, and one line with who asked for what, when, and with which outcome.
 
 Neither the log nor the id ever holds what was sent: no values, no query strings, no tokens.
 """

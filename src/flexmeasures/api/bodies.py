@@ -1,4 +1,4 @@
-"""How much anybody may send, before it is read: little to who is not known, and nothing that unfolds into much more.
+"""Size limits of requests, checked before they are read: little for strangers, and nothing that unfolds into much more.
 
 Who asks is found out from headers and cookies alone. A large body of somebody who has not shown who they are is never
 read, whether it says how long it is or comes in chunks.

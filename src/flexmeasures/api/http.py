@@ -1,4 +1,4 @@
-"""What all doors under /api share: reading JSON, writing JSON, and saying what went wrong."""
+"""The common part of all doors under /api: reading JSON, writing JSON, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong, said in the way of the page or program that asked. Never a stack trace, never a secret."""
+"""Errors in the form that the page or program which asked understands. Never a stack trace, never a secret."""
 
 from __future__ import annotations
 

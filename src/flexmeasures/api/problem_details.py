@@ -12,7 +12,7 @@ from flexmeasures.api.http import json_response
 __all__ = ["PROBLEM_PATHS", "problem_response", "speaks_problems"]
 
 PROBLEM_PATHS = ("/openadr3/", "/energy-coordination/", "/connect/")
-"""How the paths of these doors begin."""
+"""First parts of the paths of these doors."""
 
 _LONGEST_INSTANCE = 2000
 

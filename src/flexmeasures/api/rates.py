@@ -1,4 +1,4 @@
-"""How often somebody may ask, and how often guess a password: counted in Redis, for all server processes together.
+"""Rate limits of requests and of password guesses, counted in Redis for all server processes together.
 
 Counted is over a sliding window: the current period, and of the one before as much as the window still covers. Looking
 and counting are one step inside Redis, so that of many at once no more are let in than one after the other.
@@ -36,7 +36,7 @@ __all__ = ["Rate", "Reservation", "canonical_account", "count", "register", "rel
 log = logging.getLogger(__name__)
 
 TRIES_PER_ADDRESS = 5
-"""How many times as often as at one account somebody may fail to log in at several accounts."""
+"""Factor by which somebody may fail more often at several accounts than at one."""
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
@@ -57,7 +57,7 @@ _TOO_MANY = {
     _TOKEN: _FAILED,
     _FORGOT: "Too many links for new passwords were asked for.",
 }
-"""What is limited, and what is said of it."""
+"""A limit and its message."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Who may do what: accounts, sessions and tokens, by Flask-Security."""
+"""Authentication: users, sessions and tokens, by Flask-Security."""

@@ -1,4 +1,4 @@
-"""What protects people who use a browser: where requests with cookies come from, cookies, and headers for pages.
+"""Protection of people who use a browser: where requests with cookies come from, cookies, and headers for pages.
 
 A browser sends cookies along with whatever a foreign page makes it send. Programs that send a token are not affected.
 """

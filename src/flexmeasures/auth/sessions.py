@@ -24,12 +24,12 @@ from flexmeasures.data.tables import User
 __all__ = ["register"]
 
 LIFETIME = timedelta(days=365)
-"""How long a login lasts at most, with "Keep me logged in"."""
+"""Longest duration of a login, with "Keep me logged in"."""
 
 
 @dataclass(frozen=True)
 class _Login:
-    """What a cookie says of a login."""
+    """Content of a login cookie."""
 
     uniquifier: str
     session_id: str

@@ -56,7 +56,7 @@ _OF_CONNECTIONS = {
     "latitude": "--latitude",
     "longitude": "--longitude",
 }
-"""What an asset with an owner must have."""
+"""Required fields of an asset with an owner."""
 for _adder in ADDERS:
     add.add_command(_adder)
 add.add_command(add_openadr_client)

@@ -17,7 +17,7 @@ CONNECTIONS = 1000
 """So many connections may be open at once; they cost little, since no thread waits for a slow one."""
 
 PATIENCE = 60
-"""How long a connection on which nothing happens is kept [s]."""
+"""Time after which an idle connection is closed [s]."""
 
 
 def serve(ctx: click.Context, app: Flask, options: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from flexmeasures.domain.errors import FlexError, InvalidInput, NotAllowed, Peer
 __all__ = ["TIMEOUT", "Answer", "CallbackClient", "verify_echo"]
 
 TIMEOUT = 10.0
-"""How long an endpoint may take, from its name to the end of its answer [s]."""
+"""Time limit of an endpoint, from its name to the end of its answer [s]."""
 
 LARGEST_ANSWER = 64 * 1024
 """So much of an answer is read [bytes]."""
@@ -34,14 +34,14 @@ MOST_CONNECTIONS = 200
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint answered: the HTTP status, and the beginning of the body."""
+    """Answer of an endpoint: the HTTP status, and the beginning of the body."""
 
     status: int
     body: bytes
 
     @property
     def is_success(self) -> bool:
-        """Whether it is a 2xx."""
+        """Tell whether it is a 2xx."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
 

@@ -21,7 +21,7 @@ from flexmeasures.domain.errors import PeerUnreachable
 __all__ = ["SmtpMailUtil", "send_mails", "together"]
 
 TIMEOUT = 10.0
-"""How long the mail server may take for each step [s]; somebody waits for the answer."""
+"""Time limit of each step of the mail server [s]; somebody waits for the answer."""
 
 _templates = Blueprint("flexmeasures_mail", __name__, template_folder="templates")
 
@@ -38,7 +38,7 @@ _outbox: ContextVar[list[EmailMessage] | None] = ContextVar("outbox", default=No
 
 
 class SmtpMailUtil(MailUtil):  # type: ignore[misc]
-    """How Flask-Security writes and sends its mails; pass it to ``Security`` as ``mail_util_cls``."""
+    """Mail of Flask-Security; pass it to ``Security`` as ``mail_util_cls``."""
 
     def __init__(self, app: Flask) -> None:
         super().__init__(app)

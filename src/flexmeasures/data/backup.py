@@ -44,12 +44,12 @@ _DATA = ("belief",)
 _LEFT_OUT = ("latest_task_run", "alembic_version", "ended_session")
 
 _LOCK_TIMEOUT = "10s"
-"""How long to wait for others to end what they do with a table."""
+"""Longest wait for others to end what they do with a table."""
 
 
 @dataclass(frozen=True)
 class BackupTables:
-    """Which tables are meant.
+    """Selection of tables.
 
     Attributes:
         structure: Users, sources, assets, markets, sensors, and whatever points at them.

@@ -40,7 +40,7 @@ HEAD = "0011"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
 PATIENCE = 5
-"""How long a store is waited for until it counts as away [s]."""
+"""Longest wait for a store before it counts as away [s]."""
 
 _Selector = getattr(
     selectors, "PollSelector", selectors.SelectSelector

@@ -24,7 +24,7 @@ STORE_ERRORS = (exc.SQLAlchemyError, psycopg.Error, RedisError)
 """All that the clients of the stores raise."""
 
 ATTEMPTS = 5
-"""How often a transaction is tried that others stand in the way of."""
+"""Number of attempts of a transaction that others stand in the way of."""
 
 LONGEST_PAUSE = 0.02
 """Before the second attempt; each time twice as long [s]."""
@@ -33,7 +33,7 @@ Outcome = TypeVar("Outcome")
 
 
 class Fault(Enum):
-    """What an error of a store means."""
+    """Meaning of an error of a store."""
 
     AWAY = "the store does not answer, or cannot do now what it was asked to"
     IN_THE_WAY = "another transaction stood in the way"

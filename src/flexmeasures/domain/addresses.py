@@ -53,7 +53,7 @@ _SENSOR = re.compile(
 
 @dataclass(frozen=True)
 class NamingAuthority:
-    """Who gives the names: a host and the month since when its domain has its owner.
+    """Naming authority: a host and the month since when its domain has its owner.
 
     Attributes:
         host: Host name, without port.

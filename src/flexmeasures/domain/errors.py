@@ -71,7 +71,7 @@ class FlexError(Exception):
 
 
 class InvalidInput(FlexError):
-    """What was sent breaks a rule."""
+    """A message or argument breaks a rule."""
 
     code = "invalid-input"
 

@@ -1,4 +1,4 @@
-"""How messages repeat what somebody sent."""
+"""Quotation of what somebody sent, in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: one question, and one table for each way of owning.
+"""Rights: one question, and one table for each way of owning.
 
 Since accounts there are, things belong to accounts, and their members act for them (`ACCOUNT_RULES`). API v2_0 knows
 owners only: what it shows belongs to a user (`OWNER_RULES`). Whoever may nothing about a thing cannot tell it from one
@@ -35,7 +35,7 @@ CONSULTANCY = "Consultancy"
 
 
 class Action(Enum):
-    """What somebody wants to do with a thing."""
+    """Action on a thing."""
 
     READ = "read"
     CREATE_CHILDREN = "create-children"
@@ -44,7 +44,7 @@ class Action(Enum):
 
 
 class Kind(Enum):
-    """What a thing is. Children of the platform are accounts, of an account top-level assets and users, of an asset its
+    """Kind of a thing. Children of the platform are accounts, of an account top-level assets and users, of an asset its
     parts and sensors, of a sensor its beliefs, schedules, forecasts and annotations.
     """
 
@@ -57,7 +57,7 @@ class Kind(Enum):
 
 
 class Relation(Enum):
-    """What somebody is to a thing."""
+    """Relation of an actor to a thing."""
 
     ADMIN = "admin"
     ADMIN_READER = "admin-reader"
@@ -70,7 +70,7 @@ class Relation(Enum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts.
+    """Somebody who acts.
 
     Attributes:
         user_id: The user.
@@ -108,7 +108,7 @@ class Thing:
 
 
 Rules = Mapping[tuple[Kind, Action], frozenset[Relation]]
-"""Who may do what; what is not listed, nobody may do."""
+"""Rights by kind and action; what is not listed is denied."""
 
 _MEMBERS = {Relation.ADMIN, Relation.MEMBER, Relation.CONSULTANT}
 _LEADERS = {Relation.ADMIN, Relation.ACCOUNT_ADMIN, Relation.CONSULTANT}

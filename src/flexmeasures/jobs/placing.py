@@ -22,7 +22,7 @@ __all__ = ["PAUSE", "Placer", "place_and_watch", "place_soon"]
 log = logging.getLogger(__name__)
 
 PAUSE = 0.1
-"""How long orders are waited for that can go together [s]."""
+"""Longest wait for orders that can go together [s]."""
 
 
 class Placer:

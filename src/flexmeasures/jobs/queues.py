@@ -26,7 +26,7 @@ WARN_EVERY = 60
 log = logging.getLogger(__name__)
 
 JOB_TTL = 24 * 60 * 60
-"""How long a job waits for a worker before it is dropped [s]."""
+"""Longest wait of a job for a worker before it is dropped [s]."""
 
 
 class JobQueue(Queue):

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 MAX_WORKER_DEATHS = 3
-"""How many workers may die over a job before it counts as failed."""
+"""Number of workers that may die over a job before it counts as failed."""
 
 BEAT = 15.0
 """Seconds between two signs of life of a worker, and between two looks for jobs of dead ones."""
@@ -69,7 +69,7 @@ def check_deaths(job: Job) -> None:
 
 
 class WorkerNote:
-    """What a worker says about itself in the job store, under its name."""
+    """Note of a worker about itself in the job store, under its name."""
 
     def __init__(self, connection: redis.Redis, name: str) -> None:
         self._connection = connection

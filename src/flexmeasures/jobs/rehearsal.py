@@ -32,7 +32,7 @@ from flexmeasures.services.schedules.request import ScheduleRequest
 __all__ = ["rehearse"]
 
 PATIENCE = "2s"
-"""How long the rehearsal waits for others; a worker that cannot rehearse begins all the same."""
+"""Longest wait of the rehearsal for others; a worker that cannot rehearse begins all the same."""
 
 ROOM = 1_000_000
 """Among so many numbers those are chosen that exist for the time of a rehearsal."""

@@ -67,7 +67,7 @@ class WorkerCrashed(FlexError):
 
 @dataclass(frozen=True)
 class _Home:
-    """What the process of a job needs of the worker that forked it.
+    """Inheritance of a job's process from the worker that forked it.
 
     Attributes:
         app: The app whose context the job runs in.

@@ -28,7 +28,7 @@ MAX_ID = 2**31 - 1
 
 @dataclass(frozen=True)
 class NewAccount:
-    """What is needed to open an account.
+    """A new account.
 
     Attributes:
         roles: Names of its roles; those that do not exist are made.

@@ -57,7 +57,7 @@ POWER_UNIT = "MW"
 """In which power of an asset is stored that is shown with a unit of something else."""
 
 OWNER_ROLES = ("Prosumer", "admin")
-"""Who may own assets. Researchers own the assets of their simulations as admins."""
+"""Roles that may own assets. Researchers own the assets of their simulations as admins."""
 
 
 class UnknownAsset(NotFound):
@@ -68,7 +68,7 @@ class UnknownAsset(NotFound):
 
 @dataclass(frozen=True)
 class NewAsset:
-    """What is needed to make an asset: power in MW, energy in MWh, places in degrees.
+    """A new asset: power in MW, energy in MWh, places in degrees.
 
     Attributes:
         event_resolution: Length of the events of its power sensor.
@@ -99,7 +99,7 @@ class NewAsset:
 
 @dataclass(frozen=True)
 class NewWeatherSensor:
-    """What is needed to make a weather sensor; places in degrees."""
+    """A new weather sensor; places in degrees."""
 
     name: str
     weather_sensor_type_name: str
@@ -112,7 +112,7 @@ class NewWeatherSensor:
 
 @dataclass(frozen=True)
 class NewMarket:
-    """What is needed to make a market.
+    """A new market.
 
     Attributes:
         knowledge_horizon: Name of the rule which says when its prices are known, and the rule's parameters.

@@ -1,4 +1,4 @@
-"""What is wrong with the fields of a form, collected so that all of it can be told at once."""
+"""Faults of the fields of a form, collected so that all of them can be told at once."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _OF_SENSOR = ("event_resolution", "timezone")
 
 
 class Unchanged(Enum):
-    """What a change does not mention."""
+    """Marker of a field that a change does not mention."""
 
     UNCHANGED = "unchanged"
 
@@ -49,7 +49,7 @@ UNCHANGED = Unchanged.UNCHANGED
 
 @dataclass(frozen=True)
 class AssetChanges:
-    """What is to become of an asset; see `NewAsset` for the fields."""
+    """Changes of an asset; see `NewAsset` for the fields."""
 
     name: str | Unchanged = UNCHANGED
     asset_type_name: str | Unchanged = UNCHANGED

@@ -42,7 +42,7 @@ FlexModelFields = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class NewAssetType:
-    """What is needed to make an asset type.
+    """A new asset type.
 
     Attributes:
         is_consumer: Whether its assets may consume.

@@ -1,4 +1,4 @@
-"""What there is, as rows for people and programs: accounts, users, assets, sensors, markets, sources, beliefs."""
+"""Listings for people and programs: accounts, users, assets, sensors, markets, sources, beliefs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class BeliefQuestion:
-    """Which beliefs are listed.
+    """Selection of beliefs.
 
     Attributes:
         sensor_id: About this sensor ...

@@ -26,7 +26,7 @@ _TREE_LOCK = 4_040_000_003
 
 @dataclass(frozen=True)
 class NewPlainAsset:
-    """What is needed to make an asset; a place in degrees.
+    """A new asset; a place in degrees.
 
     Attributes:
         account_id: Whose it is; None: that of its parent, or nobody's, so that it is public.

@@ -1,4 +1,4 @@
-"""What a chart of power shows: what was measured, forecast and planned, on one grid."""
+"""Content of a power chart: what was measured, forecast and planned, on one grid."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Kind = Literal["power", "forecasts", "schedules"]
 
 @dataclass(frozen=True)
 class PowerQuestion:
-    """What is asked about a resource.
+    """Question about a resource.
 
     Attributes:
         start: From this instant ...

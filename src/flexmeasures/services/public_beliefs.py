@@ -1,4 +1,4 @@
-"""What is believed about public sensors, such as markets, by those who are trusted."""
+"""Beliefs of trusted sources about public sensors, such as markets."""
 
 from __future__ import annotations
 

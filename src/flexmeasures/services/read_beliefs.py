@@ -28,7 +28,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be read of a sensor.
+    """Question about a sensor.
 
     Attributes:
         start: From the event that covers this instant ...

@@ -72,7 +72,7 @@ class Recording:
 
     @property
     def is_after_the_fact(self) -> bool:
-        """Whether all of it was recorded when its event had ended: measured rather than forecast."""
+        """Tell whether all of it was recorded when its event had ended: measured rather than forecast."""
         in_time = self.horizon is None or self.horizon <= timedelta(0)
         return in_time and (self.recorded_by is None or self.recorded_by >= self.end)
 

@@ -1,4 +1,4 @@
-"""What a chart or a table is about: one asset, or a group of assets that a user may see."""
+"""Resources, the subject of charts and tables: one asset, or a group of assets that a user may see."""
 
 from __future__ import annotations
 

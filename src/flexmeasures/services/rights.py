@@ -1,4 +1,4 @@
-"""Who acts and with what, read from rows, for the rules of the domain."""
+"""Actors and things, read from rows for the rules of the domain."""
 
 from __future__ import annotations
 

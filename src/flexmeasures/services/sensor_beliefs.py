@@ -30,7 +30,7 @@ MAX_ID = 2**31 - 1
 
 @dataclass(frozen=True)
 class BeliefFilter:
-    """Which beliefs are wanted; None: no limit.
+    """Selection of beliefs; None: no limit.
 
     Attributes:
         event_starts_after: About events that start at this instant or after it.

@@ -30,7 +30,7 @@ SIGN = "consumption_is_positive"
 
 @dataclass(frozen=True)
 class NewSensor:
-    """What is needed to make a sensor.
+    """A new sensor.
 
     Attributes:
         asset_id: The asset that it belongs to.

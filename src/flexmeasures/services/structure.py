@@ -1,4 +1,4 @@
-"""What must be there before the first asset: types of assets, weather sensors and markets, and a dummy market."""
+"""Structure that the first asset needs: types of assets, weather sensors and markets, and a dummy market."""
 
 from __future__ import annotations
 

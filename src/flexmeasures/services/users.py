@@ -39,7 +39,7 @@ MAX_ID = 2**31 - 1
 
 @dataclass(frozen=True)
 class UserChanges:
-    """What is to become of an account; what is None stays as it is.
+    """Changes of a user; what is None stays as it is.
 
     Attributes:
         active: Whether its user may log in.

@@ -73,7 +73,7 @@ def say(event: str, **details: Any) -> None:
 
 
 class _Acting:
-    """What the three have in common: a clock that the director sets, and commands."""
+    """The common part of the three: a clock that the director sets, and commands."""
 
     offset: ClassVar[float] = 0.0
     """Seconds that the play is ahead of the real time; one process is one actor."""

@@ -1,4 +1,4 @@
-"""What rules know: the market's agreements, the time, and the messages exchanged before."""
+"""Context of rules: the market's agreements, the time, and the messages exchanged before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Market", "RuleContext", "TradeBook", "message_of"]
 
 @dataclass(frozen=True)
 class Market:
-    """What the participants agreed on outside the protocol.
+    """Agreements of the participants outside the protocol.
 
     Attributes:
         time_zone: Zone whose days are the periods; others with the same offset are fine too.
@@ -102,7 +102,7 @@ class TradeBook:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """What a rule may look at beside the message.
+    """Facts that a rule may look at beside the message.
 
     Attributes:
         our_domain: Our domain.

@@ -239,7 +239,7 @@ def reservation_in_time(message: FlexReservationUpdate, context: RuleContext) ->
 
 @rule(FlexReservationUpdate)
 def reservation_only_shrinks(message: FlexReservationUpdate, context: RuleContext) -> None:
-    """What is reserved for an ISP can be released, but not grow again nor turn its direction."""
+    """A reservation for an ISP can be released, but not grow again nor turn its direction."""
     if context.book is None:
         return
     entries = context.book.earlier(Direction.IN, message, topic_of(message))

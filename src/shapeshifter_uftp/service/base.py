@@ -1,4 +1,4 @@
-"""What the services of all roles share: receiving, handling, sending, and running as a server."""
+"""The common part of the services of all roles: receiving, handling, sending, and running as a server."""
 
 from __future__ import annotations
 

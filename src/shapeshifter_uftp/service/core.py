@@ -43,7 +43,7 @@ _LONGEST_REASON = 1000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a service puts up with.
+    """Limits of a service.
 
     Attributes:
         largest_body: Largest HTTP body [bytes]; a message with 100 ISPs and ten options has about 60 kB.
@@ -72,7 +72,7 @@ class Limits:
 
 
 class Desk(Protocol):
-    """What happens with a message once it is stored: see `shapeshifter_uftp.service.desk`."""
+    """Handling of a message once it is stored: see `shapeshifter_uftp.service.desk`."""
 
     def conflicting(self, message: PayloadMessage, entry: Entry) -> None:
         """Handle a message whose id was used before for another content."""

@@ -49,11 +49,11 @@ class _AnswerLater:
 
 
 ANSWER_LATER = _AnswerLater()
-"""What a hook returns when it will answer a request some other time, with `ShapeshifterService.send`."""
+"""Return value of a hook that will answer a request some other time, with `ShapeshifterService.send`."""
 
 
 class Application(Protocol):
-    """What decides about messages: beside these, one ``process_<message>`` hook for each type that is received."""
+    """Decisions about messages: beside these, one ``process_<message>`` hook for each type that is received."""
 
     def default_answer(self, message: PayloadMessage) -> PayloadMessage:
         """Make the answer to a request that keeps all rules and whose hook says nothing."""
@@ -66,7 +66,7 @@ class Application(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What a desk works with.
+    """Tools of a desk.
 
     Attributes:
         identity: Who we are.

@@ -1,4 +1,4 @@
-"""How fast somebody may go: buckets of tokens that fill with time."""
+"""Pace of somebody: buckets of tokens that fill with time."""
 
 from __future__ import annotations
 

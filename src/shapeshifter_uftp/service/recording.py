@@ -1,4 +1,4 @@
-"""What the clients of a service send goes into its journal, so that answers and follow-ups find what they refer to."""
+"""Messages sent by the clients of a service go into its journal, so that answers find what they refer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether messages are coming in right now: handling them waits, a sender who waits for its 200 does not."""
+"""Tell whether messages are coming in right now: handling them waits, a sender who waits for its 200 does not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 __all__ = ["Traffic"]
 
 _QUIET_AFTER = 0.01
-"""How long nothing must have come in [s]."""
+"""Time without any arrival after which messages are handled [s]."""
 
 
 class Traffic:

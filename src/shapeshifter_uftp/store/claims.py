@@ -1,4 +1,4 @@
-"""Who may handle the messages of a journal: one service at a time, in whichever process.
+"""The claim to handle the messages of a journal: one service at a time, in whichever process.
 
 A claim ends with the process that has it, so nothing has to be cleaned up after a crash. While a file or a server holds
 the claim, receiving and queueing messages is open to every process; handling and delivering is the holder's.
@@ -17,9 +17,9 @@ __all__ = ["Claim", "FileClaim", "NoClaim", "ServerClaim"]
 
 _log = logging.getLogger("shapeshifter_uftp.store")
 _PATIENCE = 2.0
-"""How long a claim is waited for [s]: a service that is being restarted may still be ending."""
+"""Longest wait for a claim [s]: a service that is being restarted may still be ending."""
 _LOOK_AGAIN = 1.0
-"""How often a server is asked whether it still knows the claim [s]."""
+"""Interval at which a server is asked whether it still knows the claim [s]."""
 
 
 class Claim(Protocol):

@@ -24,14 +24,14 @@ __all__ = ["Arrival", "Direction", "Entry", "Journal", "State", "Waiting"]
 
 
 class Direction(StrEnum):
-    """Whether a message came or goes."""
+    """Direction of a message."""
 
     IN = "in"
     OUT = "out"
 
 
 class State(StrEnum):
-    """What became of a message.
+    """State of a message.
 
     Incoming: NEW is stored, DONE was handled, FAILED could not be handled. Outgoing: NEW waits, DONE was taken by the
     partner, FAILED was refused or given up, EXPIRED was no longer worth sending, or not answered in time.
@@ -44,7 +44,7 @@ class State(StrEnum):
 
 
 class Arrival(StrEnum):
-    """Whether an incoming message is known already."""
+    """Novelty of an incoming message."""
 
     FIRST = "first"
     REPEATED = "repeated"
@@ -108,7 +108,7 @@ class Entry:
 
     @property
     def waiting(self) -> Waiting:
-        """What decides which messages must follow this one."""
+        """Return the key of the messages that must follow this one."""
         return Waiting(self.seq, self.conversation_id, self.message_type, self.topic, self.next_at)
 
 
@@ -175,7 +175,7 @@ class Journal:
                 run(_DUE_INDEX)
         self._claim = database.claim(owner)
         self.partners = Partners(database, owner)
-        """Which partners are faulty."""
+        """List the faulty partners."""
 
     @property
     def faults(self) -> tuple[type[Exception], ...]:

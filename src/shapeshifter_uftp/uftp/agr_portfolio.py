@@ -58,7 +58,7 @@ class AgrPortfolioUpdate(PayloadMessage):
 @element("AGRPortfolioUpdateResponse", UsefRole.CRO, UsefRole.AGR)
 @dataclass(kw_only=True, slots=True)
 class AgrPortfolioUpdateResponse(PayloadMessageResponse):
-    """Whether the connections were registered."""
+    """Response that tells whether the connections were registered."""
 
     agr_portfolio_update_message_id: str = attribute(
         "AGRPortfolioUpdateMessageID", UUID, "the update answered"

@@ -38,7 +38,7 @@ class DPrognosis(FlexMessage):
 
 @dataclass(kw_only=True, slots=True)
 class FlexOrderStatus(Converted):
-    """Whether a prognosis reflects an earlier order."""
+    """Status that tells whether a prognosis reflects an earlier order."""
 
     flex_order_message_id: str = attribute("FlexOrderMessageID", UUID, "the order")
     is_validated: bool = attribute("IsValidated", BOOLEAN, "whether the prognosis reflects it")
@@ -47,7 +47,7 @@ class FlexOrderStatus(Converted):
 @element("D-PrognosisResponse", UsefRole.DSO, UsefRole.AGR)
 @dataclass(kw_only=True, slots=True)
 class DPrognosisResponse(PayloadMessageResponse):
-    """Whether a prognosis was accepted, with one status for each earlier order of that day."""
+    """Response that tells whether a prognosis was accepted, with one status for each earlier order of that day."""
 
     d_prognosis_message_id: str = attribute("D-PrognosisMessageID", UUID, "the prognosis answered")
     flex_order_statuses: list[FlexOrderStatus] = children(

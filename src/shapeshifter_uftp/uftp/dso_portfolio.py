@@ -80,7 +80,7 @@ class DsoPortfolioUpdate(PayloadMessage):
 @element("DSOPortfolioUpdateResponse", UsefRole.CRO, UsefRole.DSO)
 @dataclass(kw_only=True, slots=True)
 class DsoPortfolioUpdateResponse(PayloadMessageResponse):
-    """Whether the congestion points were registered."""
+    """Response that tells whether the congestion points were registered."""
 
     # The schema really spells it so, and it holds the id of the update, not of this response.
     dso_portfolio_update_message_id: str = attribute(
@@ -121,7 +121,7 @@ class DsoPortfolioQueryCongestionPoint(Converted):
 @element("DSOPortfolioQueryResponse", UsefRole.CRO, UsefRole.DSO)
 @dataclass(kw_only=True, slots=True)
 class DsoPortfolioQueryResponse(PayloadMessageResponse):
-    """Who represents which connection at the congestion point asked about."""
+    """Aggregators of the connections at the congestion point asked about."""
 
     dso_portfolio_query_message_id: str = attribute("DSOPortfolioQueryMessageID", UUID, "the query answered")
     congestion_point: DsoPortfolioQueryCongestionPoint | None = child(

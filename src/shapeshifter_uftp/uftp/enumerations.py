@@ -14,7 +14,7 @@ __all__ = [
 
 
 class UsefRole(StrEnum):
-    """Who speaks: aggregator, common reference operator or grid operator."""
+    """Role: aggregator, common reference operator or grid operator."""
 
     AGR = "AGR"
     CRO = "CRO"
@@ -34,28 +34,28 @@ class AcceptedRejected(StrEnum):
 
 
 class AcceptedDisputed(StrEnum):
-    """What the aggregator thinks of one settlement item."""
+    """Opinion of the aggregator on one settlement item."""
 
     ACCEPTED = "Accepted"
     DISPUTED = "Disputed"
 
 
 class AvailableRequested(StrEnum):
-    """Whether flexibility in an ISP is asked for, or whether there is merely room."""
+    """Disposition of an ISP: flexibility is requested, or there is merely room."""
 
     AVAILABLE = "Available"
     REQUESTED = "Requested"
 
 
 class RedispatchBy(StrEnum):
-    """Who compensates the effect of traded flexibility elsewhere in the grid."""
+    """Party that compensates the effect of traded flexibility elsewhere in the grid."""
 
     AGR = "AGR"
     DSO = "DSO"
 
 
 class MeteringProfileEnum(StrEnum):
-    """What the values of a metering profile mean."""
+    """Meaning of the values of a metering profile."""
 
     POWER = "Power"
     IMPORT_ENERGY = "ImportEnergy"

@@ -93,7 +93,7 @@ class FlexOffer(FlexMessage):
 @element("FlexOfferResponse", UsefRole.DSO, UsefRole.AGR)
 @dataclass(kw_only=True, slots=True)
 class FlexOfferResponse(PayloadMessageResponse):
-    """Whether an offer was understood; it orders nothing."""
+    """Response that tells whether an offer was understood; it orders nothing."""
 
     flex_offer_message_id: str = attribute("FlexOfferMessageID", UUID, "the offer answered")
 
@@ -109,7 +109,7 @@ class FlexOfferRevocation(PayloadMessage):
 @element("FlexOfferRevocationResponse", UsefRole.DSO, UsefRole.AGR)
 @dataclass(kw_only=True, slots=True)
 class FlexOfferRevocationResponse(PayloadMessageResponse):
-    """Whether the offer is void now."""
+    """Response that tells whether the offer is void now."""
 
     flex_offer_revocation_message_id: str = attribute(
         "FlexOfferRevocationMessageID", UUID, "the revocation answered"

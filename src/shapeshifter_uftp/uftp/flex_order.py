@@ -76,6 +76,6 @@ class FlexOrder(FlexMessage):
 @element("FlexOrderResponse", UsefRole.AGR, UsefRole.DSO)
 @dataclass(kw_only=True, slots=True)
 class FlexOrderResponse(PayloadMessageResponse):
-    """Whether an order stands; refused only when it does not match an open offer."""
+    """Response that tells whether an order stands; refused only when it does not match an open offer."""
 
     flex_order_message_id: str = attribute("FlexOrderMessageID", UUID, "the order answered")

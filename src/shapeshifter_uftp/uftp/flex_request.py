@@ -60,6 +60,6 @@ class FlexRequest(FlexMessage):
 @element("FlexRequestResponse", UsefRole.AGR, UsefRole.DSO)
 @dataclass(kw_only=True, slots=True)
 class FlexRequestResponse(PayloadMessageResponse):
-    """Whether a request was understood; it says nothing about offers."""
+    """Response that tells whether a request was understood; it says nothing about offers."""
 
     flex_request_message_id: str = attribute("FlexRequestMessageID", UUID, "the request answered")

@@ -38,7 +38,7 @@ class FlexReservationUpdate(FlexMessage):
 @element("FlexReservationUpdateResponse", UsefRole.AGR, UsefRole.DSO)
 @dataclass(kw_only=True, slots=True)
 class FlexReservationUpdateResponse(PayloadMessageResponse):
-    """Whether a reservation update was understood."""
+    """Response that tells whether a reservation update was understood."""
 
     flex_reservation_update_message_id: str = attribute(
         "FlexReservationUpdateMessageID", UUID, "the update answered"

@@ -130,7 +130,7 @@ class FlexSettlement(PayloadMessageResponse):
 
 @dataclass(kw_only=True, slots=True)
 class FlexOrderSettlementStatus(Converted):
-    """What the aggregator thinks of the settlement of one order."""
+    """Opinion of the aggregator on the settlement of one order."""
 
     order_reference: str | None = optional("OrderReference", STRING, "as in the settlement")
     disposition: AcceptedDisputed = attribute("Disposition", DISPUTE, "accepted or disputed")

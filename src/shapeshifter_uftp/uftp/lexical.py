@@ -275,7 +275,7 @@ TIME_ZONE = _text(
 )
 CURRENCY = _text("currency", "three upper-case letters, ISO 4217", "[A-Z]{3}")
 LARGEST_NUMBER = 10**15
-"""What no power [W], amount or measurement exceeds: fifty times what all power stations of the world give [W]."""
+"""Largest plausible power [W], amount or measurement: fifty times what all power stations of the world give [W]."""
 
 POWER = _integer(
     "power",

@@ -71,6 +71,6 @@ class Metering(PayloadMessage):
 @element("MeteringResponse", UsefRole.DSO, UsefRole.AGR)
 @dataclass(kw_only=True, slots=True)
 class MeteringResponse(PayloadMessageResponse):
-    """Whether metering was understood."""
+    """Response that tells whether metering was understood."""
 
     metering_message_id: str = attribute("MeteringMessageID", UUID, "the metering answered")

@@ -1,4 +1,4 @@
-"""What messages share: metadata, the outcome of a response, the market of a flex message, the envelope."""
+"""Common parts of messages: metadata, the outcome of a response, the market of a flex message, the envelope."""
 
 # ruff: noqa: RUF009  the calls return dataclasses.field(): they are declarations, not shared defaults
 

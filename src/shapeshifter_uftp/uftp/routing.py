@@ -1,4 +1,4 @@
-"""Who sends what to whom, and which response belongs to which request: derived from the declarations."""
+"""Routing: senders, recipients and the response to each request, derived from the declarations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a message class is declared, and the plan that reading, writing and documentation derive from it."""
+"""Declaration of message classes, and the plan that reading, writing and documentation derive from it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether the element has attributes only, as every ISP."""
+        """Tell whether the element has attributes only, as every ISP."""
         return not self.children
 
 

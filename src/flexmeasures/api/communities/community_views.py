@@ -1,4 +1,4 @@
-"""What a community sees of itself: its services, their metrics and daily series."""
+"""The community's view: its services, their metrics and daily series."""
 
 from __future__ import annotations
 

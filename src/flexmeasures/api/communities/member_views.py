@@ -1,4 +1,4 @@
-"""What a member sees: own communities, own part of services, own invoices; nothing of anybody else."""
+"""The member's view: own communities, own part of services, own invoices; nothing of anybody else."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 
 @dataclass(frozen=True)
 class Page:
-    """Which part of a list is wanted.
+    """Part of a list.
 
     Attributes:
         number: From 1.

@@ -1,4 +1,4 @@
-"""What monitoring companies see of their projects, and what anybody sees of the network."""
+"""Views of monitoring companies on their projects, and of anybody on the network."""
 
 from __future__ import annotations
 

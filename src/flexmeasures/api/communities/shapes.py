@@ -1,4 +1,4 @@
-"""How services, metrics and daily series look on the wire, and their schemas."""
+"""Shapes of services, metrics and daily series on the wire, and their schemas."""
 
 from __future__ import annotations
 

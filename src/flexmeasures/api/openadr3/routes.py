@@ -1,4 +1,4 @@
-"""Which path leads to which view, and which scopes it takes: one table for both versions."""
+"""Paths, their views and the scopes that they take: one table for both versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients may send: the request objects of OpenADR 3.1.0 and, where they differ, of 3.0.1.
+"""Requests of clients: the objects of OpenADR 3.1.0 and, where they differ, of 3.0.1.
 
 Unknown properties are ignored, and null is the same as leaving an optional property out. Times and durations stay as
 they were written.
@@ -124,7 +124,7 @@ class Interval(_Shape):
 
 
 class EventPayloadDescriptor(_Shape):
-    """What the values of an event mean."""
+    """Meaning of the values of an event."""
 
     object_type: Literal["EVENT_PAYLOAD_DESCRIPTOR"]
     payload_type: Name
@@ -133,7 +133,7 @@ class EventPayloadDescriptor(_Shape):
 
 
 class ReportPayloadDescriptor(_Shape):
-    """What the values of a report mean."""
+    """Meaning of the values of a report."""
 
     object_type: Literal["REPORT_PAYLOAD_DESCRIPTOR"]
     payload_type: Name
@@ -147,7 +147,7 @@ Descriptor = Annotated[EventPayloadDescriptor | ReportPayloadDescriptor, Field(d
 
 
 class ReportDescriptor(_Shape):
-    """Which report is asked for."""
+    """Request for a report."""
 
     payload_type: Name
     reading_type: Name | None = None
@@ -194,7 +194,7 @@ class Event(_Shape):
 
 
 class ReportResource(_Shape):
-    """What is reported of one resource."""
+    """Report of one resource."""
 
     resource_name: Name
     interval_period: IntervalPeriod | None = None
@@ -212,7 +212,7 @@ class Report(_Shape):
 
 
 class ObjectOperation(_Shape):
-    """What to tell to a callback; webhookSecret is ours: with it notifications are signed."""
+    """Notifications for a callback; webhookSecret is ours: with it notifications are signed."""
 
     objects: Annotated[list[ObjectType], Field(min_length=1)]
     operations: Annotated[list[Operation], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""What differs between the versions of OpenADR 3, as data."""
+"""Differences between the versions of OpenADR 3, as data."""
 
 from __future__ import annotations
 

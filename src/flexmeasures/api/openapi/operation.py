@@ -1,4 +1,4 @@
-"""How an endpoint says what it takes and answers, so that it appears in the OpenAPI document: `documented`."""
+"""`documented`: the decorator that puts an endpoint into the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """What an endpoint takes and answers.
+    """Requests and answers of an endpoint.
 
     Attributes:
         answers: By HTTP code. Those that every endpoint can give are added: 401, 413, 429 and 503.

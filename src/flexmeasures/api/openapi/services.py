@@ -1,4 +1,4 @@
-"""What the services of each version take and answer: from the table of versions and the shapes of the messages."""
+"""Requests and answers of the services of each version: from the table of versions and the shapes of the messages."""
 
 from __future__ import annotations
 

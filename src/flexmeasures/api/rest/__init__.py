@@ -1,4 +1,4 @@
-"""What is no message after USEF: tokens, assets, users, charts, operations, backups and developers' endpoints."""
+"""The API apart from USEF messages: tokens, assets, users, charts, operations, backups and developers' endpoints."""
 
 from __future__ import annotations
 

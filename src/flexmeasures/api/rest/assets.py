@@ -80,7 +80,7 @@ SocInstant = Annotated[datetime, AfterValidator(_aware)]
 
 
 class _StateOfCharge(Form):
-    """What is known of a battery; all of it may be left out."""
+    """State of a battery; all of it may be left out."""
 
     min_soc_in_mwh: Energy | None = None
     max_soc_in_mwh: Energy | None = None
@@ -115,7 +115,7 @@ class AssetForm(_StateOfCharge):
 
 
 class AssetPatch(_StateOfCharge):
-    """What is to become of an asset; what is left out stays as it is, and the id stays in any case."""
+    """Changes of an asset; what is left out stays as it is, and the id stays in any case."""
 
     id: Any = None
     name: Name | None = None
@@ -147,7 +147,7 @@ class AssetPatch(_StateOfCharge):
 
 
 class AssetQuery(Form):
-    """Which assets are listed."""
+    """Selection of assets."""
 
     owner_id: int | None = Field(default=None, description="Only those of this owner.")
 

@@ -68,7 +68,7 @@ Duration = Annotated[
 
 
 class PowerChartQuery(Form):
-    """Which power a chart shows, and how."""
+    """Query of a power chart."""
 
     resource: str = Field(min_length=1, description="Name of an asset or of a group of assets.")
     start_time: Time

@@ -33,7 +33,7 @@ LIKELIHOOD = 0.5
 
 
 class ChartDataQuery(Form):
-    """Which beliefs are wanted."""
+    """Selection of beliefs."""
 
     event_starts_after: Instant | None = None
     event_ends_before: Instant | None = None
@@ -49,7 +49,7 @@ class ChartDataQuery(Form):
 
 
 class ChartQuery(ChartDataQuery):
-    """What a chart shows."""
+    """Content of a chart."""
 
     include_data: bool = Field(default=False, description="Whether the data come with the chart.")
     dataset_name: str | None = Field(

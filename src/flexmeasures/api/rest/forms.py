@@ -1,4 +1,4 @@
-"""How REST requests are checked: pydantic models, whose complaints are told by field in the documented words."""
+"""Validation of REST requests: pydantic models, whose complaints are told by field in the documented words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Form", "Instant", "between", "fill_in", "not_null", "refuse"]
 
 
 class Form(BaseModel):
-    """What a request may say; anything else is refused."""
+    """Base of requests; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

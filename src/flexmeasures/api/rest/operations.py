@@ -24,7 +24,7 @@ __all__ = ["blueprint"]
 blueprint = Blueprint("flexmeasures_api_ops", __name__, url_prefix="/api/ops")
 
 USUAL_FREQUENCY = 10
-"""How often a task is expected to run, if no setting says so [minutes]."""
+"""Interval in which a task is expected to run, if no setting says so [minutes]."""
 
 _NEVER = "1970-01-01T00:00:00"
 

@@ -112,7 +112,7 @@ class _Axis:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the code that writes labels needs to know."""
+        """Values for the code that writes labels."""
         return {"zone": self.zone, "shift": self.shift}
 
 

@@ -44,13 +44,13 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class UserQuery(Form):
-    """Which users are listed."""
+    """Selection of users."""
 
     include_inactive: bool = Field(default=False, description="Whether to list those too who may not log in.")
 
 
 class UserPatch(Form):
-    """What is to become of an account; what is left out stays as it is, and the id stays in any case."""
+    """Changes of an account; what is left out stays as it is, and the id stays in any case."""
 
     id: Any = None
     email: Name | None = None

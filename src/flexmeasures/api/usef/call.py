@@ -1,4 +1,4 @@
-"""What a view knows of its request, and how addresses and times of messages are understood."""
+"""The request as a view sees it, with addresses and times of messages understood."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Call:
 
     @property
     def plays(self) -> bool:
-        """Whether the platform simulates."""
+        """Tell whether the platform simulates."""
         return self.config["FLEXMEASURES_MODE"].strip() == "play"
 
     @property
@@ -77,7 +77,7 @@ class Call:
 
     @property
     def authority(self) -> NamingAuthority:
-        """Who gives the names in entity addresses."""
+        """Return the naming authority of entity addresses."""
         ownership = self.config["FLEXMEASURES_HOSTS_AND_AUTH_START"]
         return NamingAuthority.of_host(self.host, ownership, date(self.now.year, self.now.month, 1))
 

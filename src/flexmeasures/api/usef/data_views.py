@@ -57,7 +57,7 @@ WEATHER_UNITS = {
 """Accepted spellings of the unit of each quantity, the proper one first."""
 
 PRICE_HORIZONS = (timedelta(hours=24), timedelta(hours=48))
-"""How far ahead prices are forecast ..."""
+"""Horizons at which prices are forecast ..."""
 
 LONGEST_PRICE_WINDOW = timedelta(hours=24)
 """... and how much of what was posted, its end, that is done for."""
@@ -66,7 +66,7 @@ PTU = timedelta(minutes=15)
 """The program time unit of version 1."""
 
 DEFAULT_METER_SOURCES = ("MDC",)
-"""Who is believed about meter data if nobody is named: meter data companies."""
+"""Roles whose meter data count if nobody is named: meter data companies."""
 
 
 def get_meter_data(call: Call, raw: Mapping[str, Any]) -> Body:

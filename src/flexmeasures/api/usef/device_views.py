@@ -30,7 +30,7 @@ from flexmeasures.services.schedules.request import (
 __all__ = ["get_device_message", "post_udi_event"]
 
 SHORTEST_PLAN = timedelta(hours=24)
-"""How far ahead is planned at least where a schedule is made while the client waits, so that its end weighs little."""
+"""Shortest planning horizon where a schedule is made while the client waits, so that its end weighs little."""
 
 
 def post_udi_event(call: Call, raw: Mapping[str, Any]) -> Body:

@@ -184,7 +184,7 @@ parse_event_address = _refused_with(statuses.INVALID_DOMAIN, addresses.parse_eve
 
 @dataclass(frozen=True)
 class BeliefHorizon:
-    """How long before the end of an event something was known.
+    """Horizon: the time from when something was known to the end of its event.
 
     Attributes:
         length: Positive before, negative after.
@@ -348,7 +348,7 @@ SocUnit = unit_field("State of charge", "kWh", "MWh")
 
 
 class Message(BaseModel):
-    """What all messages share: a type, singular or plural keys, and unknown keys that are let pass."""
+    """Base of all messages: a type, singular or plural keys, and unknown keys that are let pass."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, validate_default=True, extra="ignore")
 

@@ -1,4 +1,4 @@
-"""What each version of the API offers and how it differs: a table to be read beside the API change log."""
+"""Versions of the API and their differences: a table to be read beside the API change log."""
 
 from __future__ import annotations
 

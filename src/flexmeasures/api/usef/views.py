@@ -1,4 +1,4 @@
-"""Which view answers for which service."""
+"""Views by service."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from flexmeasures.cli.demonstration.site import Device, Values
 __all__ = ["Client"]
 
 PATIENCE = 30.0
-"""How long a schedule may take [s]; it takes a fraction of a second."""
+"""Time limit of a schedule [s]; it takes a fraction of a second."""
 
 
 class Client:

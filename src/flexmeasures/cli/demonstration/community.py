@@ -63,7 +63,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CommunityStory:
-    """What the community did in June, and what it might have done.
+    """The community's June, and what it might have been.
 
     Attributes:
         metrics: Of the month, settled from the database.

@@ -1,4 +1,4 @@
-"""What the schedules are worth: costs beside those without them, as a table and as a chart."""
+"""Value of the schedules: costs beside those without them, as a table and as a chart."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def charging_at_once(self) -> Values:
-        """What the station does without a schedule: full power from the arrival until the car has enough [MW]."""
+        """Return the station's power without a schedule: full power from the arrival until the car has enough [MW]."""
         assert STATION.target is not None  # noqa: S101 - it is a constant
         power = np.zeros(len(self.prices))
         first = (datetime.fromisoformat(STATION.at) - self.site.start) // QUARTER

@@ -47,7 +47,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Site:
-    """What the demonstration posts.
+    """Data that the demonstration posts.
 
     Attributes:
         start: Start of all series.

@@ -1,4 +1,4 @@
-"""Who uses an instance: locks between processes, which the kernel releases when a process dies.
+"""Membership of processes in an instance: locks between them, which the kernel releases when a process dies.
 
 Each process that uses the embedded services holds ``members.lock`` shared; who finds nobody else holding it
 is the last one. Starting and stopping is guarded by ``guard.lock``, held exclusively.
@@ -35,7 +35,7 @@ class Membership:
 
     @property
     def joined(self) -> bool:
-        """Whether this very process, and not its parent before a fork, is a member."""
+        """Tell whether this very process, and not its parent before a fork, is a member."""
         return self._joined_as == os.getpid()
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What the two embedded servers have in common: start or find again, wait, stop."""
+"""The common part of the two embedded servers: start or find again, wait, stop."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class EmbeddedServices:
 
 
 class _Share:
-    """What this process holds of one instance, for all objects that speak of that instance."""
+    """State of this process about one instance, for all objects that speak of that instance."""
 
     def __init__(self, folder: Path, inherited: frozenset[str] = frozenset()) -> None:
         self.mutex = threading.RLock()

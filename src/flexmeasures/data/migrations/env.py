@@ -1,4 +1,4 @@
-"""How Alembic finds our tables and connects; run by the `flexmeasures db` commands."""
+"""Environment of Alembic: tables and connection; run by the `flexmeasures db` commands."""
 
 from alembic import context
 from flask import current_app

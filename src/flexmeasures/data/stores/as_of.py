@@ -1,4 +1,4 @@
-"""What was believed at an instant, as a condition of a query: by the knowledge rules of the domain."""
+"""As-of selection as a condition of a query: by the knowledge rules of the domain."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class SensorBeliefs:
 
 @dataclass(frozen=True)
 class SourceFilter:
-    """Whose beliefs count.
+    """Sources whose beliefs count.
 
     Attributes:
         types: Types of sources, such as "user" and "forecaster"; None for all.
@@ -81,7 +81,7 @@ class SourceFilter:
 
 @dataclass(frozen=True)
 class Window:
-    """Which beliefs are read.
+    """Selection of beliefs to read.
 
     Attributes:
         sensor_id: About the events of this sensor ...

@@ -1,4 +1,4 @@
-"""What energy communities read and write: readings of many meters at once, settled days, and days gone stale."""
+"""Queries of energy communities: readings of many meters at once, settled days, and days gone stale."""
 
 from __future__ import annotations
 

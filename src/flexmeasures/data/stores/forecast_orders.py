@@ -18,7 +18,7 @@ __all__ = ["Measured", "WaitingOrder", "add_orders", "join_orders", "take_orders
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured, and how far ahead it is to be forecast.
+    """Order of forecasts: a measured period, and the horizons.
 
     Attributes:
         sensor_id: Of which sensor.

@@ -34,7 +34,7 @@ _LARGE = (
         defer(PlanRecord.explanation), defer(PlanRecord.missed), defer(PlanRecord.net_mw)
     ),
 )
-"""What is loaded only when it is read."""
+"""Columns that are loaded only when they are read."""
 
 _ARRAYS = ("power_mw", "soc_mwh", "net_mw")
 _OBJECTS = ("targets", "missed", "notes", "explanation")

@@ -24,7 +24,7 @@ __all__ = ["PortfolioWindow", "read_latest_by_source", "read_series"]
 
 @dataclass(frozen=True)
 class PortfolioWindow:
-    """Which beliefs are read of each of several sensors.
+    """Selection of beliefs to read of each of several sensors.
 
     Attributes:
         start: About events that end after this instant ...

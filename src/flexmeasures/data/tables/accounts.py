@@ -1,4 +1,4 @@
-"""Who the platform works for: accounts (tenants) and their roles."""
+"""Accounts (tenants) and their roles."""
 
 from __future__ import annotations
 

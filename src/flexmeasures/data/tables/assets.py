@@ -1,4 +1,4 @@
-"""What consumes, produces or stores energy, and what stands around it: asset types and the tree of assets."""
+"""Asset types and the tree of assets."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AssetType(db.Model):  # type: ignore[misc, name-defined]
 
 
 class DeviceState(db.Model):  # type: ignore[misc, name-defined]
-    """What is known of a device right now: the row that changes often and is locked, apart from its asset.
+    """Current state of a device: the row that changes often and is locked, apart from its asset.
 
     Attributes:
         soc_in_mwh: State of charge [MWh].
@@ -171,7 +171,7 @@ class Asset(db.Model):  # type: ignore[misc, name-defined]
 
     @hybrid_property
     def is_connection(self) -> bool:
-        """Whether it has all that API v2_0 shows of an asset."""
+        """Tell whether it has all that API v2_0 shows of an asset."""
         return None not in (
             self.owner_id,
             self.power_sensor_id,

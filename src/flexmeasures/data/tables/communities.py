@@ -303,7 +303,7 @@ class CommunityInvoice(db.Model):  # type: ignore[misc, name-defined]
 
 
 class CommunityDay(db.Model):  # type: ignore[misc, name-defined]
-    """What was settled for a service and local day: a cache that is worked out anew when its readings change.
+    """Settlement of a service and local day: a cache that is worked out anew when its readings change.
 
     Attributes:
         produced: Energies in micro-kWh, as in `domain.communities.settlement.DailyEnergy`.

@@ -86,7 +86,7 @@ class DrClient(db.Model):  # type: ignore[misc, name-defined]
 
 
 class _Object:
-    """What all objects of OpenADR have.
+    """Common columns of the objects of OpenADR.
 
     Attributes:
         id: As clients know it.
@@ -161,7 +161,7 @@ class DrEvent(_Object, db.Model):  # type: ignore[misc, name-defined]
 
 
 class DrEventVersion(db.Model):  # type: ignore[misc, name-defined]
-    """What an event said before it was changed or cancelled."""
+    """Former version of an event that was changed or cancelled."""
 
     __tablename__ = "dr_event_version"
 
@@ -387,7 +387,7 @@ class DrDelivery(db.Model):  # type: ignore[misc, name-defined]
 
 
 class DrEventTarget(db.Model):  # type: ignore[misc, name-defined]
-    """What of a partner an event is about, as it was when the event was made; reports must name one of these.
+    """Part of a partner's portfolio that an event is about, as it was when the event was made; reports name it.
 
     Attributes:
         resource_id: As the partner calls it; None: the location as a whole.
@@ -441,7 +441,7 @@ class DrUsage(db.Model):  # type: ignore[misc, name-defined]
 
 
 class DrAcknowledgement(db.Model):  # type: ignore[misc, name-defined]
-    """Whether a partner can follow a power limit, target by target; the newest holds."""
+    """Acknowledgement of a power limit, target by target; the newest holds."""
 
     __tablename__ = "dr_acknowledgement"
     __table_args__ = (Index("dr_acknowledgement_event_id_idx", "event_id", "client_id"),)

@@ -1,4 +1,4 @@
-"""What the grid asks of assets: power limits and price differences, with when they came, held and ended."""
+"""Requests of the grid to assets: power limits and price differences, with when they came, held and ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people and programs note beside the values: annotations, and the log of who changed what."""
+"""Annotations, and the audit log."""
 
 from __future__ import annotations
 

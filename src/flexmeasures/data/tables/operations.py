@@ -1,4 +1,4 @@
-"""How the platform is doing: when recurring tasks last ran."""
+"""Latest runs of recurring tasks."""
 
 from __future__ import annotations
 

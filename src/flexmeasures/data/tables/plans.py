@@ -28,7 +28,7 @@ __all__ = ["PlanDevice", "PlanRecord"]
 
 
 class PlanDevice(db.Model):  # type: ignore[misc, name-defined]
-    """What a plan says about one device.
+    """Part of a plan for one device.
 
     The same powers are beliefs about the device's power; of these a later plan replaces some, while this row stays as
     it is.

@@ -1,4 +1,4 @@
-"""What beliefs are about: the sensors of assets."""
+"""Sensors of assets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds beliefs: users, and programs with their model and version."""
+"""Sources of beliefs: users, and programs with their model and version."""
 
 from __future__ import annotations
 

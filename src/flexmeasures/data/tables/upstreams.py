@@ -132,7 +132,7 @@ class UpstreamEvent(db.Model):  # type: ignore[misc, name-defined]
 
 
 class UpstreamReport(db.Model):  # type: ignore[misc, name-defined]
-    """What an upstream is told about an event: once, and again when it changes.
+    """Message to an upstream about an event: sent once, and again when it changes.
 
     Attributes:
         kind: ``acknowledgement`` or ``usage``.

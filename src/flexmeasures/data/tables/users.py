@@ -1,4 +1,4 @@
-"""Who uses the platform: users and their roles."""
+"""Users and their roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the weather is: weather sensor types and weather sensors."""
+"""Weather sensor types and weather sensors."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MEDIAN = 0.5
 
 
 class InsertPolicy(Enum):
-    """What becomes of a belief that is already there: the same event, horizon, source and probability."""
+    """Policy for a belief that is already there: the same event, horizon, source and probability."""
 
     REFUSE = "refuse"
     """It is a conflict (API v2_0)."""

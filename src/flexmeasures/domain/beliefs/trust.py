@@ -1,4 +1,4 @@
-"""Whose beliefs about a public sensor count for whom.
+"""Trust: the sources whose beliefs about a public sensor count for a reader.
 
 Everybody with a role may post prices and weather. What steers the plans of others must come from somebody whom the
 market trusts, or one account could steer all of them.

@@ -145,7 +145,7 @@ class Allocation:
 
 @dataclass
 class _State:
-    """What is still there and still needed while rounds go on; rows are intervals."""
+    """Energy still there and still needed while rounds go on; rows are intervals."""
 
     rest: Energies
     need: Energies

@@ -167,7 +167,7 @@ def _read_plain(rows: list[str], count: int) -> Energies | None:
 
 @dataclass(frozen=True)
 class DistributorFileForm:
-    """What the law leaves open about the file to the distributor.
+    """Options that the law leaves open for the file to the distributor.
 
     Attributes:
         header: Whether a line with the names of the columns comes first.

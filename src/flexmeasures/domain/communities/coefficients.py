@@ -63,7 +63,7 @@ def check_transition(now: TableState, new: TableState) -> None:
 
 
 class HourNumbering(StrEnum):
-    """How the hours of a year are counted on and after a day on which clocks change; no rule says it."""
+    """Count of the hours of a year on and after a day on which clocks change; no rule says it."""
 
     ELAPSED = "elapsed"
     """One by one as they pass: each of the 8,760 lines is used once."""
@@ -143,7 +143,7 @@ class Coefficients:
 
     @property
     def is_hourly(self) -> bool:
-        """Whether there is a coefficient for each hour of the year."""
+        """Tell whether there is a coefficient for each hour of the year."""
         return self.parts.ndim == 2
 
     def keys(self, supply_points: Sequence[str], hours: np.ndarray[Any, Any] | None = None) -> Energies:

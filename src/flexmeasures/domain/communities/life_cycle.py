@@ -55,7 +55,7 @@ _ORDER = list(ServiceStatus)
 
 @dataclass(frozen=True)
 class Readiness:
-    """What a service has of what its activation needs."""
+    """State of the requirements of a service's activation."""
 
     has_group: bool
     has_power: bool

@@ -21,7 +21,7 @@ __all__ = ["Method", "SharingRule", "pooled_energy", "rounds_of"]
 
 
 class Method(StrEnum):
-    """How a community shares its generation."""
+    """Method by which a community shares its generation."""
 
     FIXED = "fixed"
     """Constant coefficients, one round; what a member leaves unused is exported."""

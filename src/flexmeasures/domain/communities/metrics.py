@@ -1,4 +1,4 @@
-"""What is said about a service: energies, ratios and avoided emissions, each with its formula.
+"""Metrics of a service: energies, ratios and avoided emissions, each with its formula.
 
 Per interval and service: ``P = S + X``, ``C = S + G``, ``0 <= S <= min(P, C)``, with production P, self-consumption S,
 exports X, consumption C and energy from the grid G.
@@ -35,7 +35,7 @@ FORMULAS: Mapping[str, str] = MappingProxyType(
         "environment_saves": "ΣP × emission factor, estimated avoided emissions [g CO2]",
     }
 )
-"""How each metric is worked out; S is settled per settlement interval."""
+"""Formula of each metric; S is settled per settlement interval."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Totals:
 
     @property
     def exported(self) -> int:
-        """What was produced and not used in the community."""
+        """Return what was produced and not used in the community."""
         return self.produced - self.self_consumed
 
     @property
     def from_grid(self) -> int:
-        """What was consumed and not produced by the community."""
+        """Return what was consumed and not produced by the community."""
         return self.consumed - self.self_consumed
 
     @property
@@ -118,7 +118,7 @@ DEFAULT_FACTORS = (
         "constant of existing community software, origin unverified; plausible as the peninsular mix of 2023",
     ),
 )
-"""What holds where an operator has entered nothing."""
+"""Default where an operator has entered nothing."""
 
 
 def find_factor(factors: tuple[EmissionFactor, ...], zone: str, day: date) -> EmissionFactor | None:

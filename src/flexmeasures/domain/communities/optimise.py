@@ -61,7 +61,7 @@ def _to_parts(shares: np.ndarray[Any, Any]) -> Energies:
 
 
 PROFILE_GROUPS = 12 * 24 * 2
-"""How many groups `profile_groups` numbers."""
+"""Number of groups that `profile_groups` gives."""
 
 
 def best_grouped(
@@ -120,7 +120,7 @@ class Gain:
 
     @property
     def share_of_pooled(self) -> float:
-        """How much of the optimum the proposal reaches, from 0 to 1."""
+        """Return the share of the optimum that the proposal reaches, 0 … 1."""
         return self.proposed / self.pooled if self.pooled else 1.0
 
 

@@ -18,7 +18,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Prices:
-    """What a kWh costs a member; numbers, or one value an interval.
+    """Prices of a kWh for a member: numbers, or one value for each interval.
 
     Attributes:
         energy: From the grid, by the member's supplier.

@@ -10,7 +10,7 @@ from datetime import timedelta
 __all__ = ["RETRIES", "is_signed_by", "retry_after", "sign"]
 
 RETRIES = 3
-"""How often a notification is sent again after the first attempt."""
+"""Number of attempts after the first."""
 
 _FIRST_WAIT = timedelta(seconds=2)
 _FACTOR = 4

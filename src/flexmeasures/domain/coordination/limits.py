@@ -45,7 +45,7 @@ def least_dimmed_power_kw(devices: int, *, heat_pumps_kw: float = 0.0, cooling_k
 
 
 class LimitState(Enum):
-    """What a controllable system is held to."""
+    """State of a controllable system."""
 
     INIT = "init"
     """Just started, nothing heard yet: the fail-safe limit holds."""
@@ -59,7 +59,7 @@ class LimitState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FailSafe:
-    """What holds when a source falls silent.
+    """Rules for a source that falls silent.
 
     Attributes:
         limit_kw: The limit that is applied then [kW].

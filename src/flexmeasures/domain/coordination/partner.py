@@ -27,7 +27,7 @@ NOTIFICATION_TYPES: dict[str, tuple[str, ...]] = {
     "ResourceLPC": ("ResourceLPCRequested", "ResourceLPCCreated"),
     "LocationLPC": ("LocationLPCRequested", "LocationLPCCreated"),
 }
-"""What partners call the notification of an event of each type; the first is sent, older names are understood."""
+"""Names of the notification of an event, by its type; the first is sent, older names are understood."""
 
 _PRICES = ("PRICE_DELTA", "PRICE")
 _LIMIT = "IMPORT_CAPACITY_LIMIT"
@@ -38,7 +38,7 @@ _PER_KWH = {"KWH": 1.0, "MWH": 0.001, "WH": 1000.0}
 
 @dataclass(frozen=True, slots=True)
 class PartnerTarget:
-    """What of a partner an event is about; ids as the partner chose them."""
+    """Part of a partner's portfolio that an event is about; ids as the partner chose them."""
 
     location_id: str | None = None
     resource_id: str | None = None

@@ -1,4 +1,4 @@
-"""What the grid asks of an asset, slot by slot: limits that hold at every instant, and price differences."""
+"""Requests of the grid to an asset, slot by slot: limits that hold at every instant, and price differences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class SignalKind(StrEnum):
-    """What a value means."""
+    """Meaning of a value."""
 
     IMPORT_LIMIT = "import_limit"
     """Highest consumption at any instant [MW]."""

@@ -21,7 +21,7 @@ _LOWEST_PRIORITY = float("inf")
 
 
 class Rule(Enum):
-    """Which of several events at the same time and of the same priority holds."""
+    """Rule for several events at the same time and of the same priority."""
 
     STRICTEST = "strictest"
     """The smallest value: for power limits."""

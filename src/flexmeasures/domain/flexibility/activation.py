@@ -1,4 +1,4 @@
-"""What an activation of flexibility moves, loses and is worth: a schedule against its baseline."""
+"""Effects and value of an activation of flexibility: a schedule against its baseline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Effect:
-    """How a schedule differs from its baseline.
+    """Difference between a schedule and its baseline.
 
     Args:
         shifted_mwh: Energy that is used (or produced) at another time [MWh].
@@ -33,7 +33,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class EnergyLeft:
-    """What is left in the stores of an asset at the end of its schedule, beside its baseline.
+    """Energy left in the stores of an asset at the end of its schedule, beside its baseline.
 
     Emptying a store saves nothing by itself: what was in it must be bought again.
 
@@ -51,13 +51,13 @@ class EnergyLeft:
 
     @property
     def worth(self) -> float:
-        """What the schedule leaves more than the baseline is worth, on top of the costs [currency]."""
+        """Return the worth of what the schedule leaves more than the baseline, on top of the costs [currency]."""
         return 0.0 if self.in_costs else (self.schedule_mwh - self.baseline_mwh) * self.price
 
 
 @dataclass(frozen=True)
 class ActivationValue:
-    """What following a schedule instead of its baseline is worth.
+    """Value of following a schedule instead of its baseline.
 
     Args:
         effect: What it moves and loses.

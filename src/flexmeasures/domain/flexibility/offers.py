@@ -40,13 +40,13 @@ FloatArray = NDArray[np.float64]
 _LEAST_MWH = 1e-6
 _BEYOND_REACH_MW = 1e9
 _URGENCY = 100.0
-"""How many times the highest price a deviation from the wanted power costs: more than any plan can gain by it."""
+"""Cost of deviating from the wanted power, as a multiple of the highest price: more than any plan can gain by it."""
 _FIRMNESS = 10.0
-"""How many times more a deviation from what was ordered before costs."""
+"""Cost of deviating from earlier orders, as a multiple of that."""
 
 
 class Regulation(Enum):
-    """Which way an activation moves the grid's frequency."""
+    """Direction in which an activation moves the grid's frequency."""
 
     UP = "up"
     """Less consumption or more production."""
@@ -61,7 +61,7 @@ class Regulation(Enum):
 
 @dataclass(frozen=True)
 class SlotEnquiry:
-    """What is asked of a site: a change in a market slot.
+    """Enquiry to a site: a change in a market slot.
 
     Args:
         slot: In which market slot.
@@ -88,7 +88,7 @@ class SlotEnquiry:
 
 @dataclass(frozen=True)
 class FlexibilityOffer:
-    """What an asset offers to do in a market slot instead of its plan.
+    """Offer of an asset: another power in a market slot than planned.
 
     Args:
         asset: Whose offer it is.
@@ -151,7 +151,7 @@ class FlexibilityOffer:
 
     @property
     def effect(self) -> Effect:
-        """What it shifts, curtails and adds."""
+        """Return the energy that it shifts, curtails and adds."""
         are_stores = [one.soc_mwh is not None for one in self.changed.devices.values()]
         can_curtail = not are_stores or not all(are_stores)
         return effect_of(

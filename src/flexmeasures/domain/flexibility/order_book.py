@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MarketPrices:
-    """What a market pays for regulation in each of its slots, (m,) each [currency/MWh]; negative where it charges."""
+    """Prices of regulation in each slot of a market, (m,) each [currency/MWh]; negative where it charges."""
 
     up: FloatArray
     down: FloatArray

@@ -11,7 +11,7 @@ __all__ = ["Contract", "Shares", "share_profit"]
 
 @dataclass(frozen=True)
 class Contract:
-    """How profit is shared.
+    """Terms by which profit is shared.
 
     Args:
         owner_share: Share of the profit that the owner receives, 0 … 1.
@@ -37,7 +37,7 @@ class Contract:
 
 @dataclass(frozen=True)
 class Shares:
-    """Who receives what [currency]; both add up to the profit."""
+    """Shares of a profit [currency]; they add up to it."""
 
     owner: float
     aggregator: float

@@ -1,4 +1,4 @@
-"""How far ahead forecasts are made, and how far back they must look for it."""
+"""Forecast horizons, and the lags that they allow."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _RUNNING_MW = 1e-9
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of an asset at the start of a planning window of n slots.
+    """State of an asset at the start of a planning window of n slots.
 
     Attributes:
         name: How messages call the asset.
@@ -440,7 +440,7 @@ def _loads(model: ShiftableLoadModel, at: Situation, notes: list[str]) -> tuple[
 
 
 def _slots_done(at: Situation, opens: datetime) -> int:
-    """How many slots of a run lie behind, according to what was scheduled since the run could begin."""
+    """Count the slots of a run that lie behind, according to what was scheduled since the run could begin."""
     elapsed = at.boundary_until(at.start) - at.boundary_from(opens)
     if at.executed_mw is None or elapsed <= 0:
         return 0

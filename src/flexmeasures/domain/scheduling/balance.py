@@ -50,7 +50,7 @@ class Balance:
 
 
 def needs_balance(site: Site) -> bool:
-    """Whether devices influence each other's cost at all; if not, each can be charged its own energy."""
+    """Tell whether devices influence each other's cost at all; if not, each can be charged its own energy."""
     tariff = site.tariff
     bought, sold = tariff.prices
     agreed = any(one.device is None for one in site.commitments)

@@ -56,12 +56,12 @@ class Budget:
 
     @property
     def left_s(self) -> float:
-        """What is left of the time limit without the reserve, never below 0 [s]."""
+        """Return what is left of the time limit without the reserve, never below 0 [s]."""
         return max(0.0, self._end - self._reserve_s - self.timer())
 
     @property
     def left_for_search_s(self) -> float:
-        """What is left for searches among whole numbers, never below 0 [s]."""
+        """Return what is left for searches among whole numbers, never below 0 [s]."""
         return max(0.0, min(self.left_s, self._search_end - self.timer()))
 
     def part(self, share: float) -> Budget:
@@ -74,7 +74,7 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left, not even of the reserve."""
+        """Tell whether nothing is left, not even of the reserve."""
         return self._left_in_all_s <= 0
 
     @property

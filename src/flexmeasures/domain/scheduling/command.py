@@ -28,7 +28,7 @@ __all__ = ["CommandSolver", "solver_named", "write_mps"]
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How to call a solver, and how to read what it writes."""
+    """Command of a solver, and the format of its answer."""
 
     executable: str
     arguments: Callable[[Path, Path, SolverOptions], list[str]]

@@ -1,4 +1,4 @@
-"""What given powers cost at a site, and the simple plans beside which a schedule is judged."""
+"""Costs of given powers at a site, and the simple plans beside which a schedule is judged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cost:
-    """What a plan costs, by cause [currency], and what it emits.
+    """Costs of a plan by cause [currency], and its emissions.
 
     Args:
         energy: Imported energy less what exported energy earns.

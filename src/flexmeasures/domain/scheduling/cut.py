@@ -37,7 +37,7 @@ class Stretch:
 
     @property
     def is_last(self) -> bool:
-        """Whether the window ends with it."""
+        """Tell whether the window ends with it."""
         return self.until == self.slots
 
     def of_slots(self, value: ArrayLike) -> ArrayLike:
@@ -55,7 +55,7 @@ class Stretch:
 
 @dataclass
 class Past:
-    """What has been planned before a stretch.
+    """The plan up to a stretch.
 
     Args:
         soc_mwh: Storage device → its state of charge at the beginning [MWh].

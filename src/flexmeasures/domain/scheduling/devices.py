@@ -78,7 +78,7 @@ class StorageDevice:
 
     @property
     def is_lossless_both_ways(self) -> bool:
-        """Whether a unit of energy consumed and a unit produced move the state of charge equally."""
+        """Tell whether a unit of energy consumed and a unit produced move the state of charge equally."""
         exchange = np.asarray(self.charge_efficiency, dtype=float) * np.asarray(self.gain, dtype=float)
         return bool(np.all(exchange * np.asarray(self.discharge_efficiency, dtype=float) == 1.0))
 
@@ -101,7 +101,7 @@ class StorageDevice:
 
 @dataclass(frozen=True)
 class StorageUse:
-    """What is wanted of a storage device in a planning window of n slots.
+    """Use of a storage device in a planning window of n slots.
 
     Boundary k is the end of slot k−1; boundary 0 is the start of the window.
 
@@ -142,7 +142,7 @@ class StorageUse:
 
     @property
     def name(self) -> str:
-        """How messages call the device."""
+        """Return the device's name in messages."""
         return self.device.name
 
     def check_window(self, slots: int) -> None:

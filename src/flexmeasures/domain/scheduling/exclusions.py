@@ -37,7 +37,7 @@ class Use:
     most: FloatArray
 
     def share(self, x: FloatArray) -> FloatArray:
-        """Which share of its highest power a solution uses in each slot (n,)."""
+        """Return the share of its highest power that a solution uses in each slot (n,)."""
         power = self._power(x)
         return np.divide(power, self.most, out=np.zeros(power.size), where=self.most > _TOLERANCE_MW)
 

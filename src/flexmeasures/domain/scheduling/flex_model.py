@@ -94,7 +94,7 @@ class DailyStay(_Fields):
 
 
 class _FlexModel(_Fields):
-    """What all kinds of flexible assets have.
+    """Fields of all kinds of flexible assets.
 
     Attributes:
         scheduler: Name of a scheduler of a plugin; None: the built-in one.

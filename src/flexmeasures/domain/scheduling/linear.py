@@ -40,7 +40,7 @@ x[columns[i, :]]."""
 
 
 class Status(Enum):
-    """How a solver ended. Only `OPTIMAL` and `LIMIT` may come with values."""
+    """Status of a solver at its end. Only `OPTIMAL` and `LIMIT` may come with values."""
 
     OPTIMAL = "optimal"
     LIMIT = "stopped at a limit"
@@ -51,7 +51,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class SolverOptions:
-    """What may be spent on a plan, or by a solver on one model.
+    """Budget of a plan, or of a solver for one model.
 
     Args:
         time_limit_s: Wall-clock limit, above 0, may be inf [s].
@@ -75,7 +75,7 @@ class SolverOptions:
 
 @dataclass(frozen=True)
 class LinearSolution:
-    """What a solver found.
+    """Answer of a solver.
 
     Args:
         status: How it ended.
@@ -98,7 +98,7 @@ class LinearSolution:
 
     @property
     def has_values(self) -> bool:
-        """Whether there is an answer to use, optimal or not; a model without variables has one without values."""
+        """Tell whether there is an answer to use, optimal or not; a model without variables has one without values."""
         return self.x.size > 0 or self.status is Status.OPTIMAL
 
 

@@ -1,4 +1,4 @@
-"""What a plan does not keep."""
+"""Wishes and limits that a plan does not keep."""
 
 from __future__ import annotations
 

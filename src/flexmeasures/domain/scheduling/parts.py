@@ -16,7 +16,7 @@ __all__ = ["NamedLimit", "Part", "Slack", "add_curtailable", "add_profile", "add
 
 @dataclass(frozen=True)
 class NamedLimit:
-    """Which limit of which device the bounds of some columns or rows stand for.
+    """The limit and the device that the bounds of some columns or rows stand for.
 
     Args:
         device: Name of the device or connection.
@@ -39,7 +39,7 @@ class NamedLimit:
     slots: NDArray[np.int64] | None = None
 
     def when(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which slots or boundaries the bounds of these numbers belong to."""
+        """Return the slots or boundaries that the bounds of these numbers belong to."""
         return self.first + places if self.slots is None else self.slots[places]
 
 

@@ -40,7 +40,7 @@ _SHARE_OF_STRETCHES = 0.6
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """How to plan.
+    """Options of planning.
 
     Args:
         prefer_charging_sooner: Whether to charge early and discharge late among equal prices.

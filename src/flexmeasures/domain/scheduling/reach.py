@@ -1,4 +1,4 @@
-"""What a storage device can reach by its own limits, and the simple policy that needs no solver."""
+"""Levels that a storage device can reach by its own limits, and the simple policy that needs no solver."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FirstViolation:
 
 
 class Dynamics:
-    """How a storage device moves from boundary to boundary.
+    """Moves of a storage device from boundary to boundary.
 
     Its values are plain lists, made when they are first used: stepping through time one number at a time is much faster
     on them than on arrays.
@@ -82,7 +82,7 @@ class Dynamics:
 
     @cached_property
     def usage(self) -> list[float]:
-        """What is drawn from the store for other uses in each slot [MW]."""
+        """Return the power drawn from the store for other uses in each slot [MW]."""
         return _numbers(self.device.per_slot(self.device.usage_mw, self.slots))
 
     @cached_property

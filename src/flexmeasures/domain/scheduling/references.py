@@ -29,7 +29,7 @@ class SensorReference:
 
 @dataclass(frozen=True)
 class NamedSensor:
-    """What there is under an id that a flex model names.
+    """The thing behind an id that a flex model names.
 
     Attributes:
         account_id: The account of its asset; None: it is public, as markets and weather are.
@@ -43,7 +43,7 @@ class NamedSensor:
 
     @property
     def is_public(self) -> bool:
-        """Whether everybody may read it."""
+        """Tell whether everybody may read it."""
         return self.account_id is None
 
 

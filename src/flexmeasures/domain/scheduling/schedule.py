@@ -1,4 +1,4 @@
-"""What planning answers: power, state of charge, cost, and what could not be kept."""
+"""The answer of planning: power, state of charge, cost, and what could not be kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["DevicePlan", "Outcome", "Schedule", "SitePlan"]
 
 
 class Outcome(Enum):
-    """How a plan came about, best first."""
+    """Outcome of a plan, best first."""
 
     OPTIMAL = "optimal"
     """All limits and wishes are kept, at the lowest cost."""

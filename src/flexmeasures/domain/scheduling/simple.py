@@ -61,7 +61,7 @@ def best_of_cut_off(
 
 
 def objective_of(site: Site, hours: FloatArray, plan: SitePlan, objective: Objective) -> float:
-    """What a plan makes as small as possible, without the tiny slope of prices [currency or kg]."""
+    """Evaluate the objective of a plan, without the tiny slope of prices [currency or kg]."""
     powers = {name: device.power_mw for name, device in plan.devices.items()}
     return _objective(site, hours, powers, plan.cost, objective)
 
@@ -167,7 +167,7 @@ def _curtailed(site: Site, hours: FloatArray, powers: Mapping[str, FloatArray]) 
 
 @dataclass(frozen=True, order=True)
 class _Standing:
-    """How good a plan is: what it misses in each rank, the most important first, then the objective."""
+    """Rate a plan: what it misses in each rank, the most important first, then the objective."""
 
     missed: tuple[int, ...]
     objective: float

@@ -48,7 +48,7 @@ class Profile:
     high_mw: ArrayLike | None = None
 
     def margins(self, slots: int) -> tuple[FloatArray, FloatArray]:
-        """How far the power may lie above and below what is expected, (n,) each, ≥ 0 [MW].
+        """Range by which the power may lie above and below what is expected, (n,) each, ≥ 0 [MW].
 
         Raises:
             BadValues: Series are too short or long, no finite numbers, or cross each other.
@@ -145,7 +145,7 @@ class Connection:
 
     @property
     def is_limited(self) -> bool:
-        """Whether any limit exists."""
+        """Tell whether any limit exists."""
         return bool(np.any(np.isfinite(self.import_limit_mw)) or np.any(np.isfinite(self.export_limit_mw)))
 
     def per_slot(self, slots: int) -> tuple[FloatArray, FloatArray]:
@@ -187,7 +187,7 @@ class PeakPrice:
 
 @dataclass(frozen=True)
 class Tariff:
-    """What energy costs at the connection, and what it emits.
+    """Prices and emissions of energy at the connection.
 
     Args:
         import_price: Price of consumption (n,) [currency/MWh].
@@ -294,7 +294,7 @@ def stay_with(previous_mw: Mapping[str, ArrayLike], price: float) -> tuple[Commi
 
 
 class Direction(Enum):
-    """Which use of a device an exclusion speaks of."""
+    """Use of a device that an exclusion speaks of."""
 
     ANY = "running"
     CONSUMING = "consuming"

@@ -46,11 +46,11 @@ __all__ = ["Objective", "SiteModel", "Statement", "Whole", "gains_by_both", "soo
 _INTEGRAL_TOLERANCE = 1e-6
 _SHARE_OF_DIFFERENCE = 0.1
 _RELUCTANCE = 3.0
-"""How much dearer than the most of the tiny slope it is taken to be to move energy at a price that is not known."""
+"""Extra cost of moving energy at an assumed price, as a multiple of the tiny slope's largest value."""
 
 
 class Objective(Enum):
-    """What a plan makes as small as possible."""
+    """Objective of a plan, to be minimised."""
 
     COST = "cost"
     CO2 = "CO₂"
@@ -58,7 +58,7 @@ class Objective(Enum):
 
 @dataclass(frozen=True)
 class Statement:
-    """How to state a site.
+    """Options of the statement of a site.
 
     Args:
         hours: Duration of each slot (n,) [h].
@@ -207,7 +207,7 @@ def state_site(model: LinearModel, site: Site, statement: Statement, whole: Whol
 
 
 def objective_prices(site: Site, statement: Statement) -> tuple[FloatArray, FloatArray]:
-    """What a unit of import, and one of export, adds to the objective, (n,) each [currency/MWh or kg/MWh]."""
+    """Return the objective's coefficients of a unit of import and of export, (n,) each [currency/MWh or kg/MWh]."""
     bought, sold = site.tariff.prices
     co2 = site.tariff.co2(bought.size)
     if statement.objective is Objective.CO2:
@@ -217,7 +217,7 @@ def objective_prices(site: Site, statement: Statement) -> tuple[FloatArray, Floa
 
 
 def gains_by_both(site: Site, statement: Statement) -> bool:
-    """Whether export earns more than import costs in any slot, so that an answer without whole numbers does both."""
+    """Tell whether export earns more than import costs in any slot, so that without whole numbers an answer does both."""
     bought, sold = objective_prices(site, statement)
     return bool(np.any(sold > bought))
 

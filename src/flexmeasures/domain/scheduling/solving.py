@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass
 class _Ranks:
-    """How far the wishes of each rank are satisfied.
+    """Satisfaction of the wishes of each rank.
 
     Args:
         clashes: As in `Answer`.
@@ -83,7 +83,7 @@ def solve_relaxed(problem: Problem) -> Answer | Status:
 
 
 def breaks_rules(answer: Answer) -> bool:
-    """Whether an answer breaks a rule that needs whole numbers."""
+    """Tell whether an answer breaks a rule that needs whole numbers."""
     return any(stated.broken(answer.solution.x) for stated in answer.stated)
 
 

@@ -24,7 +24,7 @@ PlanStretch = Callable[[Site, FloatArray, Budget], SitePlan | None]
 """Plans a site whose slots last some hours (n,) within a budget; None if the time was too short."""
 
 _LOOK_H = 48.0
-"""How far each stretch looks ahead [h]."""
+"""Length of the window that each stretch looks ahead [h]."""
 _KEPT = 0.75
 """Share of it that is kept; the rest is planned anew from there."""
 _FEWEST_SLOTS = 96

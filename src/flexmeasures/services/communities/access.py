@@ -1,4 +1,4 @@
-"""Who may see what of a community: staff and members see it, members only their own supply points."""
+"""Rights on a community: staff and members see it, members only their own supply points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators may look up and set of any community, without a role in it."""
+"""Operators' access to any community, without a role in it."""
 
 from __future__ import annotations
 

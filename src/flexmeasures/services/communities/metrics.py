@@ -39,7 +39,7 @@ __all__ = [
 
 
 class Series(StrEnum):
-    """Which daily series."""
+    """Kind of a daily series."""
 
     PRODUCTION = "energy_production"
     SELFCONSUMPTION = "energy_selfconsumption"

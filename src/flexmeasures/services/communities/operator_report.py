@@ -28,7 +28,7 @@ _GENERATION = "erzeugung"
 
 @dataclass(frozen=True)
 class Imported:
-    """What was taken over of a report.
+    """Part of a report that was taken over.
 
     Attributes:
         values: How many values were stored.

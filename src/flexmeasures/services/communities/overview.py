@@ -1,4 +1,4 @@
-"""What a community, its services and its members look like from outside, without metrics."""
+"""Descriptions of a community, its services and its members, without metrics."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def kwh_per_value(sensor: Sensor) -> float:
 
 @dataclass(frozen=True)
 class _Meter:
-    """How a sensor's values become energy of a settlement interval [kWh]."""
+    """Conversion of a sensor's values to energy of a settlement interval [kWh]."""
 
     sensor_id: int
     factor: float

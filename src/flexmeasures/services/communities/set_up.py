@@ -48,7 +48,7 @@ _ROLES = ("member", "staff", "provider")
 
 @dataclass(frozen=True)
 class NewCommunity:
-    """What is needed to make a community.
+    """A new community.
 
     Attributes:
         account_id: The account that it is the face of; None: one of the same name is opened.
@@ -70,7 +70,7 @@ class NewCommunity:
 
 @dataclass(frozen=True)
 class NewMember:
-    """What is needed to take a member in.
+    """A new member.
 
     Attributes:
         user_email: Address of the user who acts as the member; None: somebody who does not log in.
@@ -90,7 +90,7 @@ class NewMember:
 
 @dataclass(frozen=True)
 class NewService:
-    """What is needed to make a service; it begins as a draft.
+    """A new service; it begins as a draft.
 
     Attributes:
         method: How it shares; the profile's usual method if left out.

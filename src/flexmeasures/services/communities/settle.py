@@ -33,7 +33,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class SettledDay:
-    """What was settled for a local day, in micro-kWh; see `domain.communities.settlement.DailyEnergy`.
+    """Settlement of a local day, in micro-kWh; see `domain.communities.settlement.DailyEnergy`.
 
     Attributes:
         expected: Readings that all meters should have given.
@@ -54,7 +54,7 @@ class SettledDay:
 
 @dataclass(frozen=True)
 class PointDay:
-    """What was settled for a supply point and local day, in micro-kWh.
+    """Settlement of a supply point and local day, in micro-kWh.
 
     Attributes:
         computed: What we would have said was used, where the grid operator's value counts.

@@ -119,7 +119,7 @@ def _expect(
 
 
 class _Expectations:
-    """What is expected of meters: the newest belief about each interval, else that of a week before."""
+    """Expected readings of meters: the newest belief about each interval, else that of a week before."""
 
     def __init__(self, session: Session, sensor_ids: Sequence[int], grid: Any, step: timedelta) -> None:
         self._sensors = {

@@ -25,7 +25,7 @@ FORMULAS = {
     "credit_lost": "credit - credit_used; it is not carried over",
     "to_pay": "energy from the grid at its price - credit_used; without power term and taxes",
 }
-"""How each figure of a statement is worked out."""
+"""Formula of each figure of a statement."""
 
 
 def as_data(one: MonthlyStatement) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who takes part in a service: supply points of members, and plants, with the sensors that measure them."""
+"""Participation in a service: supply points of members, and plants, with the sensors that measure them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class NewSupplyPoint:
-    """What is needed to let a member take part in a service with a supply point.
+    """A new participation of a member in a service with a supply point.
 
     Attributes:
         sensor_id: Of its consumption.
@@ -72,7 +72,7 @@ class NewSupplyPoint:
 
 @dataclass(frozen=True)
 class NewPlant:
-    """What is needed to add a plant to a service.
+    """A new plant of a service.
 
     Attributes:
         is_inverted: Whether the sensor counts generation negative; None: found out, the power sensor of an asset does.

@@ -50,10 +50,10 @@ BL_SCOPES = (
     "write_subscriptions",
     "write_vens",
 )
-"""What the business logic may ask for; reports too, which an operator may file for a partner."""
+"""Scopes of the business logic; reports too, which an operator may file for a partner."""
 
 VEN_SCOPES = ("read_targets", "read_ven_objects", "write_reports", "write_subscriptions", "write_vens")
-"""What a VEN has; a client of 3.0.1 may ask for read_all in place of the reading ones, and sees no more with it."""
+"""Scopes of a VEN; a client of 3.0.1 may ask for read_all in place of the reading ones, and sees no more with it."""
 
 TOKEN_LIFETIME = timedelta(hours=1)
 

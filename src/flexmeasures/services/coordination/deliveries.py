@@ -67,7 +67,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a delivery went.
+    """Outcome of a delivery.
 
     Attributes:
         is_success: Whether the endpoint answered 2xx.

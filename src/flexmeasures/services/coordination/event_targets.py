@@ -1,4 +1,4 @@
-"""What of the partners an event is about: noted when the event is made, because reports must name it."""
+"""Partners' targets of an event: noted when the event is made, because reports must name it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARTNER_PAYLOADS = {
     "PRICE": "PriceCurve",
     "IMPORT_CAPACITY_LIMIT": "LocationLPC",
 }
-"""What partners call an event, by the type of its payloads."""
+"""Partners' names of an event, by the type of its payloads."""
 
 # A resource is meant if its name, one of its targets, its location, or its partner's VEN is a target; every resource of
 # an enrolled user is meant if the event has no targets.

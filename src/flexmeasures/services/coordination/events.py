@@ -30,7 +30,7 @@ __all__ = ["EventFilter", "cancel_event", "create_event", "delete_event", "list_
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events are asked for.
+    """Selection of events.
 
     Attributes:
         program_id: Those of a programme.

@@ -1,4 +1,4 @@
-"""What the objects of OpenADR have in common: identity, times, who sees them, and how changes are announced."""
+"""The common part of the objects of OpenADR: identity, times, who sees them, and how changes are announced."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which part of a list is asked for.
+    """Part of a list.
 
     Attributes:
         skip: How many to leave out.

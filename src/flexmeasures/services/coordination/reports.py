@@ -29,7 +29,7 @@ __all__ = ["ReportFilter", "create_report", "delete_report", "list_reports", "up
 
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
-    """Which reports are asked for."""
+    """Selection of reports."""
 
     program_id: str | None = None
     event_id: str | None = None

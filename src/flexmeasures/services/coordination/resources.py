@@ -49,7 +49,7 @@ _DEEPEST = 16
 
 @dataclass(frozen=True, slots=True)
 class ResourceFilter:
-    """Which resources are asked for."""
+    """Selection of resources."""
 
     name: str | None = None
     ven_id: str | None = None

@@ -43,7 +43,7 @@ PARTNER = "partner"
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFilter:
-    """Which subscriptions are asked for.
+    """Selection of subscriptions.
 
     Attributes:
         objects: Those that tell of any of these types of object.

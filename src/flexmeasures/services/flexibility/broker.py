@@ -60,12 +60,12 @@ Progress = Callable[[int, int], None]
 """Is told how many of how many steps of a long work are done."""
 
 _STEADINESS = 0.01
-"""What plans must gain by a needless change [currency/MWh]: without it, equally good plans would look like rebound."""
+"""Least gain of a change of plans [currency/MWh]: without it, equally good plans would look like rebound."""
 
 
 @dataclass(frozen=True)
 class MarketTerms:
-    """What a market pays for activations; negative where it charges.
+    """Prices of a market for activations; negative where it charges.
 
     Attributes:
         up_price: For up-regulation [currency/MWh] ...
@@ -87,7 +87,7 @@ class MarketTerms:
 
 @dataclass(frozen=True)
 class Enquiry:
-    """Which flexibility is asked for.
+    """Enquiry for flexibility.
 
     Attributes:
         start: Start of the first market slot ...
@@ -196,7 +196,7 @@ class Portfolio:
         return total
 
     def offers_of(self, name: str, slot: int) -> list[FlexibilityOffer]:
-        """What an asset offers in a market slot; nothing if it is ordered then."""
+        """List the offers of an asset in a market slot; none if it is ordered then."""
         position = self.positions[name]
         if slot in position.ordered:
             return []
@@ -337,7 +337,7 @@ def _make_grid(enquiry: Enquiry, now: datetime, resolutions: Sequence[timedelta]
 def _market_prices(
     session: Session, enquiry: Enquiry, grid: Grid, trusted: TrustedRoles
 ) -> tuple[MarketPrices, str]:
-    """What the market pays in each slot, and in which currency ("": in that of the assets).
+    """Return the prices of the market in each slot, and their currency ("": in that of the assets).
 
     As in schedules, only prices of those count whom the market trusts, or of the owner whose assets are asked.
     """

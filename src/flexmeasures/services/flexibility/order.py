@@ -65,7 +65,7 @@ class OrderTerms:
 
 @dataclass(frozen=True)
 class Trade:
-    """What the trader would order, and what that does to the portfolio.
+    """Proposal of the trader, and its effect on the portfolio.
 
     Attributes:
         portfolio: The assets, planned with the orders.
@@ -86,12 +86,12 @@ class Trade:
 
     @property
     def expected_value(self) -> float:
-        """What all of it is expected to earn [currency]."""
+        """Return the expected value of all of it [currency]."""
         return sum(one.expected_value for one in self.orders)
 
 
 class OrderStatus(Enum):
-    """What has become of an order."""
+    """State of an order."""
 
     PLACED = "placed"
     """Its slot is to come."""

@@ -25,7 +25,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Settlement:
-    """What became of an ordered activation; money in the currency of the order.
+    """Settlement of an ordered activation; money in the currency of the order.
 
     Attributes:
         order: What was agreed.
@@ -45,7 +45,7 @@ class Settlement:
 
     @property
     def missing_mwh(self) -> float:
-        """What was ordered and not delivered, ≥ 0 [MWh]."""
+        """Return what was ordered and not delivered, ≥ 0 [MWh]."""
         return max(0.0, self.order.volume_mwh - max(0.0, self.delivered_mwh))
 
     @property
@@ -55,7 +55,7 @@ class Settlement:
 
     @property
     def payment_to_owner(self) -> float:
-        """What the aggregator pays to the owner: the extra cost and the owner's share; negative: the owner pays."""
+        """Return the payment to the owner: the extra cost and the owner's share; negative: the owner pays."""
         return self.cost + self.shares.owner
 
 

@@ -60,7 +60,7 @@ class ForecastRules:
 
 @dataclass(frozen=True)
 class Made:
-    """What became of an order.
+    """Outcome of an order.
 
     Attributes:
         events: How many events were forecast.

@@ -17,7 +17,7 @@ __all__ = ["ForecastOrder", "order_forecasts"]
 
 @dataclass(frozen=True)
 class ForecastOrder:
-    """What to forecast.
+    """Task of a forecast.
 
     Attributes:
         sensor_id: Whose events.

@@ -1,4 +1,4 @@
-"""What schedules are made of: prices, forecasts, states of charge and earlier plans of many assets, read in bulk."""
+"""Inputs of schedules: prices, forecasts, states of charge and earlier plans of many assets, read in bulk."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Planning:
-    """How schedules are made, as configured.
+    """Settings of planning.
 
     Attributes:
         options: For the optimisation.
@@ -174,7 +174,7 @@ def _model_of(wish: PlanWish) -> FlexModel:
 
 
 class _Known:
-    """What the database knows about some assets, and series from it on the grids of their slots."""
+    """Rows about some assets, and series from it on the grids of their slots."""
 
     def __init__(
         self, session: Session, wanted: Sequence[tuple[PlanWish, FlexModel]], trusted: TrustedRoles
@@ -282,7 +282,7 @@ class _Known:
         return self._markets[key]
 
     def _sources(self, sensor_id: int, wish: PlanWish) -> frozenset[int] | None:
-        """Whose beliefs about a public sensor count for the owner of an asset; None: it is not public."""
+        """Return the sources whose beliefs count for the owner of an asset; None: it is not public."""
         if not self.named[sensor_id].is_public:
             return None
         return self.public.sources_for(sensor_id, wish.asset.owner_id)
@@ -297,7 +297,7 @@ class _Known:
                 raise unreadable(ref, wish.asset.name)
 
     def _executed(self, wish: PlanWish) -> Values | None:
-        """What the asset was scheduled to do in the day before the start."""
+        """Return the schedule of the asset in the day before the start."""
         executed = self.executed.get(wish.asset.sensor.id)
         if executed is None or not len(executed):
             return None

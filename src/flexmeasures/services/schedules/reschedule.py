@@ -54,7 +54,7 @@ class PortfolioOrder:
 
 @dataclass(frozen=True)
 class PortfolioOutcome:
-    """What became of an order.
+    """Outcome of an order.
 
     Attributes:
         made: How many assets were scheduled.

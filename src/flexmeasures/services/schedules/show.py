@@ -21,7 +21,7 @@ __all__ = ["ShownPlan", "ShownSchedule", "find_shown_schedule"]
 
 @dataclass(frozen=True)
 class ShownPlan:
-    """What a plan costs: the schedule itself, its baseline or a simple plan.
+    """Costs of a plan: the schedule itself, its baseline or a simple plan.
 
     Attributes:
         name: What it does.
@@ -76,13 +76,13 @@ class ShownSchedule:
     reasons: Mapping[str, Any]
 
     def marginal_price_at(self, slot: int) -> float | None:
-        """What one more unit of consumption would cost in a slot [currency/MWh]; None: unknown."""
+        """Return the cost of one more unit of consumption in a slot [currency/MWh]; None: unknown."""
         prices = self.reasons.get("marginal_price") or [None] * len(self.power_mw)
         price: float | None = prices[slot]
         return price
 
     def stored_value_at(self, slot: int) -> float | None:
-        """What a unit of energy in the store is worth at the end of a slot [currency/MWh]; None: unknown."""
+        """Return the value of a unit of energy in the store at the end of a slot [currency/MWh]; None: unknown."""
         values = list(self.reasons.get("stored_value", {}).values())
         value: float | None = values[0][slot] if len(values) == 1 else None
         return value

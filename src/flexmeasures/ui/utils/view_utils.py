@@ -1,4 +1,4 @@
-"""What plugins use to show pages in the platform's frame."""
+"""Functions with which plugins show pages in the platform's frame."""
 
 from __future__ import annotations
 

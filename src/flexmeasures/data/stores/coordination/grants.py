@@ -1,4 +1,4 @@
-"""Which targets were granted to which clients: by their VENs, their resources, and the groups that these are in."""
+"""Targets granted to clients: by their VENs, their resources, and the groups that these are in."""
 
 from __future__ import annotations
 

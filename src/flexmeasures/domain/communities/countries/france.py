@@ -15,7 +15,7 @@ _TENTHS = 1000
 
 @dataclass(frozen=True)
 class KeyFileForm:
-    """What is not confirmed about the file.
+    """Points of the file that are not confirmed.
 
     Attributes:
         separator: Between columns.

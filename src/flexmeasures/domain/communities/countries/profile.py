@@ -32,7 +32,7 @@ _FOLDER = Path(__file__).with_name("profiles")
 
 
 class Certainty(StrEnum):
-    """How sure a figure is."""
+    """Certainty of a figure."""
 
     OFFICIAL = "official"
     """Read in the law, or in an authority's or operator's own text."""
@@ -72,7 +72,7 @@ class Figure:
 
     @property
     def is_certain(self) -> bool:
-        """Whether it was read in an official text; elsewhere whoever is shown it should be told."""
+        """Tell whether it was read in an official text; elsewhere whoever is shown it should be told."""
         return self.certainty is Certainty.OFFICIAL
 
 

@@ -61,7 +61,7 @@ def check_change(last_change: date | None, new: date, months: int = 4) -> None:
 
 @dataclass(frozen=True)
 class Modality:
-    """How a consumer takes part in self-consumption.
+    """Form in which a consumer takes part in self-consumption.
 
     Attributes:
         is_collective: Whether a group shares the plant.
@@ -98,7 +98,7 @@ def check_double_membership(modalities: Sequence[Modality]) -> None:
 
 @dataclass(frozen=True)
 class Proximity:
-    """How near a plant is to a consumer through the public network.
+    """Proximity of a plant to a consumer through the public network.
 
     Attributes:
         distance_m: Between the meters, in orthogonal plan projection [m].

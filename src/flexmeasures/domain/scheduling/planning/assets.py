@@ -98,7 +98,7 @@ class Plan:
 
     @property
     def missed_sentences(self) -> list[str]:
-        """What could not be kept, a sentence each."""
+        """List what could not be kept, a sentence each."""
         return [
             one.sentence(self.word_time(one.device, one.index), partial(self.word_time, one.device))
             for one in self.missed
@@ -106,7 +106,7 @@ class Plan:
 
     @property
     def missed_as_data(self) -> list[dict[str, Any]]:
-        """What could not be kept, with its time, ready for JSON."""
+        """List what could not be kept, with its time, ready for JSON."""
         return [
             {
                 "limit": one.limit,

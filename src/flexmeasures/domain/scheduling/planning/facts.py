@@ -1,4 +1,4 @@
-"""What is known of an asset when it is planned, as values on the slots of its planning window."""
+"""Facts about an asset when it is planned, as values on the slots of its planning window."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class MarketFacts:
 
 @dataclass(frozen=True)
 class StateFacts:
-    """What is known of a store, and wanted of it.
+    """State of a store, and the wishes for it.
 
     Attributes:
         soc_min_mwh: Lowest state of charge by the asset itself [MWh].

@@ -1,4 +1,4 @@
-"""What schedulers of plugins are given and give back; the built-in one has a name beside them."""
+"""The interface of schedulers that plugins bring, and the name of the built-in one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["BUILT_IN", "Scheduler", "SchedulingTask"]
 
 @dataclass(frozen=True)
 class SchedulingTask:
-    """What a scheduler plans: one asset in a window of n slots. Power is consumption-positive [MW].
+    """The task of a scheduler: one asset in a window of n slots. Power is consumption-positive [MW].
 
     Attributes:
         asset: Name of the asset.

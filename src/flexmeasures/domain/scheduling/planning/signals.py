@@ -1,4 +1,4 @@
-"""What the grid asks of assets as part of what they are planned with."""
+"""Requests of the grid as inputs of plans."""
 
 from __future__ import annotations
 
