@@ -1,4 +1,4 @@
-"""Configuration of gunicorn for the platform: ``gunicorn --config python:flexmeasures.gunicorn_config``, with your options added.
+"""Configuration of gunicorn: ``gunicorn --config python:flexmeasures.gunicorn_config``, with your options added.
 
 The application is loaded once, before the workers are forked from it, and they share its memory.
 """

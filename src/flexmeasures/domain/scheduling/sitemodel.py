@@ -217,7 +217,7 @@ def objective_prices(site: Site, statement: Statement) -> tuple[FloatArray, Floa
 
 
 def gains_by_both(site: Site, statement: Statement) -> bool:
-    """Tell whether export earns more than import costs in any slot, so that without whole numbers an answer does both."""
+    """Tell whether export earns more than import costs in any slot: without whole numbers, a plan then does both."""
     bought, sold = objective_prices(site, statement)
     return bool(np.any(sold > bought))
 
