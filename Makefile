@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python tools/install.py
 LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e mutants clean
+.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e vendor mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -103,6 +103,9 @@ docs: $(VENV)/.installed-test ## Write the generated parts of the documentation
 
 e2e: $(VENV)/.installed-test ## Stories through a real browser (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest -m e2e
+
+vendor: | $(BIN)/python ## Fetch anew what pages load in browsers (needs npm)
+	@$(BIN)/python tools/vendor.py
 
 bench: $(VENV)/.installed-test ## Benchmarks: medians, ratios and where the time goes (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)

@@ -23,7 +23,7 @@ from flexmeasures.data import database
 from flexmeasures.instance import find_instance_path, make_private_folder, open_private_file
 from flexmeasures.settings import load_settings, provide_secret_key, read_environment
 from flexmeasures.start_notes import warn_at_start
-from flexmeasures.ui import api_docs, pages
+from flexmeasures.ui import api_docs, views
 
 __all__ = ["create"]
 
@@ -91,7 +91,7 @@ def create(
     routes.register(app)
     communities.register(app)
     app.register_blueprint(openapi.blueprint)
-    app.register_blueprint(pages.blueprint)
+    views.register(app)
     app.register_blueprint(api_docs.blueprint)
     problem.register(app)
     plugins.register(app)

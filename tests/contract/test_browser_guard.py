@@ -131,7 +131,7 @@ def test_the_pages_for_passwords_look_like_the_login_page(client, cast):
     """The page for a forgotten password has the platform's frame and card, and the login page leads there."""
     page = client.get("/reset").text
     assert 'class="card"' in page
-    assert "ui/static/style.css" in page
+    assert re.search(r"/ui/static/style\.[0-9a-f]{12}\.css", page)
     assert 'href="/login"' in page
     assert 'href="/reset"' in client.get("/login").text
 
@@ -142,7 +142,7 @@ def test_all_pages_for_accounts_have_the_platforms_frame(make_client, cast):
     register = client.get("/register").text
     log_in(client, cast, base_url="http://localhost")
     for page in (register, client.get("/change").text, client.get("/verify").text):
-        assert "ui/static/style.css" in page
+        assert re.search(r"/ui/static/style\.[0-9a-f]{12}\.css", page)
         assert 'class="brand"' in page
         assert "<form" in page
 
@@ -302,6 +302,9 @@ def test_pages_have_their_headers(client, cast):
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy
+        assert ("unsafe-inline" in policy) == (path == "/docs"), (
+            "only the page of the API sets styles as it goes"
+        )
         assert "script-src" not in policy, "then default-src would not hold for scripts"
         assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:", answer.text)
     for path in ("/login", "/api/", "/no-such-page", "/api/v2_0/assets"):

@@ -182,10 +182,11 @@ def test_sessions_are_kept_from_scripts_and_other_sites(client, cast):
 
 
 def test_the_start_page_works_on_any_host(client, cast):
-    """On a host whose owner nobody has configured, the start page says what to configure instead of failing."""
+    """On a host whose owner nobody has configured, the list of assets says what to configure instead of failing."""
     base = "http://energy.example.com"
     client.post("/login", base_url=base, data={"email": cast.owner_email, "password": cast.password})
-    answer = client.get("/", base_url=base)
+    assert client.get("/", base_url=base).status_code == 200
+    answer = client.get("/assets/", base_url=base)
     assert answer.status_code == 200
     assert "Test battery" in answer.text
     assert "FLEXMEASURES_HOSTS_AND_AUTH_START" in answer.text

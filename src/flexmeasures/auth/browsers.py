@@ -21,17 +21,18 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 _OUR_PAGES = ("flexmeasures_ui", "flexmeasures_docs", "security", None)
 """Blueprints whose pages have no scripts or frames of others; those of plugins set headers of their own."""
 
-_CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "style-src 'self' 'unsafe-inline'",  # the page of the API sets styles as it goes
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+_CONTENT_POLICY = (
+    "default-src 'self'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
 )
+
+_SETS_STYLES = "flexmeasures_docs"
+"""The blueprint of the page of the API, which sets styles as it goes."""
+
+_MAP_TILES = "https://api.mapbox.com"
 
 
 def register(app: Flask) -> None:
@@ -117,12 +118,19 @@ def _add_headers(response: Response) -> Response:
     # Links for new passwords are secrets. No "no-referrer": forms would then not name their origin.
     headers.setdefault("Referrer-Policy", "same-origin")
     if request.blueprint in _OUR_PAGES and response.mimetype == "text/html":
-        headers.setdefault("Content-Security-Policy", _CONTENT_POLICY)
+        headers.setdefault("Content-Security-Policy", _content_policy())
     if request.endpoint is None or not request.endpoint.endswith("static"):
         headers.setdefault("Cache-Control", "no-store")
     if request.is_secure and current_app.config["FLEXMEASURES_FORCE_HTTPS"]:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response
+
+
+def _content_policy() -> str:
+    """Say what our pages may load: from here only, but for the tiles of maps where a token for them is set."""
+    tiles = f" {_MAP_TILES}" if current_app.config["MAPBOX_ACCESS_TOKEN"] else ""
+    styles = " 'unsafe-inline'" if request.blueprint == _SETS_STYLES else ""
+    return "; ".join((*_CONTENT_POLICY, f"img-src 'self' data:{tiles}", f"style-src 'self'{styles}"))
 
 
 class SecureCookies:

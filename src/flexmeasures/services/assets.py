@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
-from flexmeasures.data.tables import Asset, DeviceState, Market, User, WeatherSensor
+from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, User, WeatherSensor
 from flexmeasures.domain.addresses import ConnectionAddress, parse_market
 from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
@@ -43,6 +43,8 @@ __all__ = [
     "create_market",
     "create_weather_sensor",
     "find_visible_asset",
+    "list_all_assets",
+    "list_asset_types",
     "list_assets_of",
     "resolve_connections",
     "unit_of_power",
@@ -444,6 +446,16 @@ def _humanise(name: str) -> str:
 def visible_assets(session: Session, user: User) -> list[Asset]:
     """List the assets that a user may see, the newest first: all for an admin, their own for others."""
     return store.list_assets(session, owner_scope(user))
+
+
+def list_all_assets(session: Session) -> list[Asset]:
+    """List the assets of all owners, the newest first; for admins, and for demonstrations."""
+    return store.list_assets(session)
+
+
+def list_asset_types(session: Session) -> list[AssetType]:
+    """List all asset types by name."""
+    return store.list_asset_types(session)
 
 
 def list_assets_of(session: Session, user: User, owner_id: int | None) -> list[Asset]:

@@ -29,7 +29,9 @@ __all__ = [
     "find_visible_user",
     "has_role",
     "is_admin",
+    "list_roles",
     "list_users",
+    "log_out_everywhere",
     "reset_password",
 ]
 
@@ -158,6 +160,17 @@ def list_users(session: Session, include_inactive: bool = False) -> list[User]:
     """List users by id, with their roles: those who may log in, or all."""
     query = select(User).order_by(User.id)
     return list(session.scalars(query if include_inactive else query.where(User.active)))
+
+
+def list_roles(session: Session) -> list[Role]:
+    """List all roles by name."""
+    return list(session.scalars(select(Role).order_by(Role.name)))
+
+
+def log_out_everywhere(session: Session, user: User) -> None:
+    """End all sessions and tokens of a user."""
+    _log_out_everywhere(user)
+    session.flush()
 
 
 def find_visible_user(session: Session, asker: User, user_id: int, action: Action = Action.READ) -> User:

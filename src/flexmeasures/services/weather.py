@@ -13,7 +13,13 @@ from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.services.assets import NewWeatherSensor, create_weather_sensor
 
-__all__ = ["find_or_make_weather_sensor", "nearest_weather_sensors"]
+__all__ = ["find_or_make_weather_sensor", "list_weather_types", "nearest_weather_sensors"]
+
+
+def list_weather_types(session: Session) -> list[str]:
+    """List the kinds of weather for which there are sensors, by name."""
+    query = select(WeatherSensor.weather_sensor_type_name).distinct()
+    return sorted(session.scalars(query))
 
 
 def nearest_weather_sensors(

@@ -44,6 +44,7 @@ __all__ = [
     "SourceFilter",
     "Window",
     "add_beliefs",
+    "count_up_to",
     "insert_beliefs",
     "last_start_before",
     "read_beliefs",
@@ -421,6 +422,16 @@ def read_beliefs(session: Session, window: Window) -> Beliefs:
         ("timestamptz", "float8", "interval", "int4", "float8"),
     )
     return Beliefs(*columns, None if window.probability == MEDIAN else likely)
+
+
+def count_up_to(session: Session, sensor_ids: Sequence[int], most: int) -> int:
+    """Count the beliefs about some sensors; no further than a number, which takes too long above it."""
+    query = (
+        "select count(*) from (select 1 from belief where sensor_id = any(%(ids)b) limit %(most)s) counted"
+    )
+    parameters = {"ids": Int4Array(np.asarray(sensor_ids, dtype=np.int32)), "most": most}
+    found = _psycopg(session).execute(query, parameters).fetchone()
+    return int(found[0]) if found else 0
 
 
 def time_range(session: Session, sensor_id: int) -> tuple[datetime, datetime] | None:

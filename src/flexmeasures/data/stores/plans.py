@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "latest_device_plans",
     "list_flexible_asset_ids",
     "load_flexible_assets",
+    "worth_of_energy_left",
 ]
 
 register_dumpers(psycopg.adapters)
@@ -94,6 +96,15 @@ def find_device_plan_of_event(session: Session, sensor_id: int, event_id: int) -
 def _plans_of(sensor_id: int) -> Select[tuple[PlanDevice]]:
     query = select(PlanDevice).join(PlanDevice.plan).where(PlanDevice.sensor_id == sensor_id)
     return query.order_by(*_NEWEST_FIRST).limit(1)
+
+
+def worth_of_energy_left(session: Session, plan_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, float]:
+    """Read what the energy is worth that plans leave in stores beside their baselines [currency], by plan."""
+    if not plan_ids:
+        return {}
+    worth = PlanRecord.explanation["energy_left"]["worth"].as_float()
+    query = select(PlanRecord.id, worth).where(PlanRecord.id.in_(plan_ids), worth.is_not(None))
+    return dict(session.execute(query).tuples().all())
 
 
 def insert_plans(session: Session, plans: Sequence[PlanRecord], kept: int) -> None:

@@ -19,7 +19,7 @@ from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import MEDIAN, Beliefs, Series
 from flexmeasures.domain.time import to_datetime64
 
-__all__ = ["PortfolioWindow", "read_latest_by_source", "read_series"]
+__all__ = ["PortfolioWindow", "read_latest_by_source", "read_newest_event", "read_series"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,34 @@ def read_latest_by_source(
         everything = Beliefs(*rest)
         found |= {number: everything.take(rows) for number, rows in _runs(ids)}
     return found
+
+
+def read_newest_event(
+    session: Session, sensors: Sequence[Sensor], until: datetime | None
+) -> dict[int, tuple[datetime, float]]:
+    """Read the last measured event of each sensor, its start and its value; one walk along the index for each.
+
+    Args:
+        session: For reading.
+        sensors: Which ones.
+        until: Only events that have ended at this instant; None for all.
+    """
+    limits = [_NO_LIMIT if until is None else until - one.event_resolution for one in sensors]
+    query = (
+        "select wanted.id, newest.event_start, newest.event_value"
+        " from unnest(%(ids)b, %(latest)b) as wanted (id, latest) cross join lateral ("
+        "select event_start, event_value from belief where sensor_id = wanted.id and sensor_id = any(%(ids)b)"
+        " and event_start <= wanted.latest and belief_horizon <= interval '0' and cumulative_probability = 0.5"
+        " and source_id = any(array(select id from data_source where type <> 'scheduler'))"
+        " order by sensor_id, event_start desc, belief_horizon, source_id limit 1) newest"
+    )
+    parameters = {
+        "ids": Int4Array(np.asarray([one.id for one in sensors], dtype=np.int32)),
+        "latest": TimestamptzArray(np.array([to_datetime64(one) for one in limits])),
+    }
+    session.flush()
+    connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
+    return {number: (start, value) for number, start, value in connection.execute(query, parameters)}
 
 
 _WANTED = "unnest(%(ids)b, %(after)b, %(held)b) as wanted (id, after, held)"
