@@ -97,3 +97,21 @@ def test_a_database_without_tables_is_explained(empty_app, monkeypatch):
         done = runner.invoke(cli.cli, ["db", word])
         assert done.exit_code == 0, done.output
     assert runner.invoke(cli.cli, ["add", "structure"]).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [("upgrade",), ("downgrade",), ("current",)])
+def test_a_database_of_a_newer_version_is_left_alone(empty_app, monkeypatch, words):
+    """Who has gone back to an older version is told so, and what to do; nothing is changed."""
+    flask_migrate.upgrade()
+    monkeypatch.setattr(cli, "_create_app", lambda *_: empty_app)
+    with db.engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    before = look()
+    done = CliRunner().invoke(cli.cli, ["db", *words])
+    with db.engine.begin() as connection:
+        connection.execute(text(f"update alembic_version set version_num = '{HEAD}'"))
+    assert done.exit_code == 1
+    assert "revision 9999" in done.output
+    assert f"up to {HEAD}" in done.output
+    assert "Traceback" not in done.output
+    assert look() == before

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
 import click
+import psycopg
 from flask.cli import ScriptInfo
 from flask_migrate.cli import db as migrate_group
 
-from flexmeasures.data.database import HEAD, keep_schema, schema_revision
+from flexmeasures.data.database import HEAD, check_schema_age, keep_schema, schema_revision
 
 __all__ = ["db"]
 
@@ -22,6 +24,9 @@ class SchemaGroup(click.Group):
         app = ctx.ensure_object(ScriptInfo).load_app()
         with app.app_context():
             keep_schema(app)
+            # Without a database some commands work all the same, and the others say that there is none.
+            with contextlib.suppress(psycopg.OperationalError):
+                check_schema_age(app)
             return super().invoke(ctx)
 
 

@@ -19,10 +19,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from flexmeasures.data.embedded import EmbeddedServices
+from flexmeasures.domain.errors import Conflict
 
 __all__ = [
     "HEAD",
     "MIGRATIONS",
+    "check_schema_age",
     "database_uri",
     "db",
     "init_app",
@@ -174,6 +176,7 @@ def _upgrade_schema(app: Flask) -> None:
     with closing(_plain_connection(app)) as connection:
         if _revision(connection) == HEAD:
             return
+        _check_age(_revision(connection))
         # Only one of several processes upgrades; the others find it done.
         connection.execute("select pg_advisory_lock(%s)", (_UPGRADE_LOCK,))
         if _revision(connection) != HEAD:
@@ -181,6 +184,32 @@ def _upgrade_schema(app: Flask) -> None:
 
             with app.app_context():
                 upgrade()
+
+
+def _check_age(revision: str | None) -> None:
+    """Make sure that a schema is not newer than this version.
+
+    Raises:
+        Conflict: If it is: its rows may mean what this version does not know.
+    """
+    if revision is not None and not list((MIGRATIONS / "versions").glob(f"{revision}_*.py")):
+        raise Conflict(
+            f"The database has revision {revision} of the schema, but this version of FlexMeasures knows revisions up "
+            f"to {HEAD}. Install the newer version again, or bring the database back with it: flexmeasures db downgrade"
+        )
+
+
+def check_schema_age(app: Flask) -> None:
+    """Make sure that the schema of a database is not newer than this version.
+
+    Raises:
+        Conflict: If it is.
+    """
+    embedded: _Embedded | None = app.extensions.get("embedded")
+    if embedded is not None:
+        embedded.services.ensure_postgres()
+    with closing(_plain_connection(app)) as connection:
+        _check_age(_revision(connection))
 
 
 def _plain_connection(app: Flask) -> psycopg.Connection[Any]:
