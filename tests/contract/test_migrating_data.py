@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from flexmeasures.app import create
-from flexmeasures.data.database import db
+from flexmeasures.data.database import HEAD, db
 
-BEFORE, AFTER = "0005", "0006"
+BEFORE, AFTER = "0005", HEAD
 ASSETS, MARKETS, STATIONS = 100, 3, 10
 BELIEFS = 20_000
 """In the whole database; the benchmark of migrations fills it with two million."""

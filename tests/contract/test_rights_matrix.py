@@ -184,8 +184,11 @@ WITHOUT_A_THING = {
 }
 """Routes in which no thing is named: what they list and who may use them is tested with each of them."""
 
-ELSEWHERE = ("/api/communities", "/api/energy-communities", "/api/energy-selfconsumption", "/api/opendata")
-"""Communities have roles of their own, tested route by route in tests/contract/communities."""
+ELSEWHERE = (
+    *("/api/communities", "/api/energy-communities", "/api/energy-selfconsumption", "/api/opendata"),
+    "/openadr3",
+)
+"""Communities have roles of their own, and OpenADR 3 scopes: tested route by route in their own folders."""
 
 
 def allowed(role: str, whose: str, row: Row) -> bool:
