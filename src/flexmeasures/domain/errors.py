@@ -26,6 +26,7 @@ from typing import Any
 __all__ = [
     "BadAddress",
     "BadBeliefTiming",
+    "BadFlexContext",
     "BadFlexModel",
     "BadValues",
     "Conflict",
@@ -140,6 +141,12 @@ class BadFlexModel(InvalidInput):
     """A device description that contradicts itself."""
 
     code = "bad-flex-model"
+
+
+class BadFlexContext(InvalidInput):
+    """A description of a site that contradicts itself or its devices."""
+
+    code = "bad-flex-context"
 
 
 class NotFound(FlexError):

@@ -18,6 +18,7 @@ from flexmeasures.data.database import db
 from flexmeasures.data.faults import STORE_ERRORS, give_back
 from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
+from flexmeasures.data.stores.sites import site_ids
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, MarketType, Sensor
 from flexmeasures.domain.beliefs import Beliefs
@@ -26,8 +27,9 @@ from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.scheduling.planning.assets import Plan
 from flexmeasures.domain.time import event_grid
 from flexmeasures.jobs.schedules import planning_of
-from flexmeasures.services.schedules.make import is_stored, make_schedule
+from flexmeasures.services.schedules.make import is_stored, plan_schedule
 from flexmeasures.services.schedules.request import ScheduleRequest
+from flexmeasures.services.schedules.store import store_plans
 
 __all__ = ["rehearse"]
 
@@ -69,7 +71,12 @@ def _schedule(session: Session | scoped_session[Session], app: Flask) -> Plan:
     request = ScheduleRequest(battery.id, 1, START, 0.5, (), START, DAY * QUARTER, in_order=False)
     session.expunge_all()
     is_stored(session, request)
-    return make_schedule(session, request, planning_of(app.config))
+    planning = planning_of(app.config)
+    asset = session.get_one(Asset, battery.id)
+    site_ids(session, [asset.id])
+    plan = plan_schedule(session, asset, request, planning)
+    store_plans(session, [(asset, plan)], request.recorded_at, planning.kept, request.event_id)
+    return plan
 
 
 def _make_battery(session: Session | scoped_session[Session], number: int, name: str) -> Asset:

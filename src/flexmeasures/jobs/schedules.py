@@ -109,13 +109,19 @@ def run_schedule(request: ScheduleRequest) -> dict[str, Any]:
     if not stored:
         return {"slots": 0, "notes": ["The UDI event was withdrawn: its request failed."]}
     make = as_transaction(make_schedule)
-    plan = try_again(session, lambda: make(session, request, planning_of(current_app.config)))
+    redis_connection: redis.Redis = current_app.extensions["redis"]
+
+    def find_request(asset_id: int, event_id: int) -> ScheduleRequest | None:
+        found = find_job(redis_connection, asset_id, event_id)
+        return None if found is None else found.args[0]
+
+    made = try_again(session, lambda: make(session, request, planning_of(current_app.config), find_request))
     job = get_current_job()
     if job is not None:
-        job.meta["notes"] = list(plan.notes)
-        job.meta["missed"] = plan.missed_as_data
+        job.meta["notes"] = list(made.notes)
+        job.meta["missed"] = list(made.missed)
         job.save_meta()
-    return {"slots": len(plan.power_mw), "notes": list(plan.notes)}
+    return {"slots": made.slots, "notes": list(made.notes)}
 
 
 def enqueue_portfolio(connection: redis.Redis, order: PortfolioOrder, ttl: timedelta) -> list[Job]:

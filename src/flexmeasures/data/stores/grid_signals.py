@@ -42,16 +42,21 @@ group by 1
 
 @dataclass(frozen=True)
 class SignalRow:
-    """A signal as it concerns one asset; of a limit for a whole the asset has the share of its capacity."""
+    """A signal of a holder as it concerns an asset; of a limit for a whole the asset has the share of its capacity."""
 
     asset_id: int
+    holder_id: int
     kind: SignalKind
     source: str
     claim: Claim
 
 
 def read_signals(
-    session: Session, asset_ids: Sequence[int], window: tuple[datetime, datetime], flexible: Collection[str]
+    session: Session,
+    asset_ids: Sequence[int],
+    window: tuple[datetime, datetime],
+    flexible: Collection[str],
+    own: bool = False,
 ) -> dict[int, GridSignals]:
     """Read what is asked of assets in a window.
 
@@ -63,12 +68,15 @@ def read_signals(
         asset_ids: The assets.
         window: Its start and end.
         flexible: Names of the asset types that are flexible without a flex model of their own.
+        own: Only what is asked of the assets themselves, not of what they are parts of.
 
     Returns:
         By asset; only of those of which anything is asked.
     """
     rows: dict[int, list[tuple[SignalKind, str, Claim]]] = defaultdict(list)
     for row in signal_rows(session, asset_ids, window, flexible):
+        if own and row.holder_id != row.asset_id:
+            continue
         rows[row.asset_id].append((row.kind, row.source, row.claim))
     return {asset_id: GridSignals.of(claims) for asset_id, claims in rows.items()}
 
@@ -92,4 +100,6 @@ def signal_rows(
         span = Span(row.starts_at, row.ends_at, row.value * share, 0)
         # One source may limit an asset and what it is a part of: both hold, neither outranks the other.
         source = f"{row.source} {row.holder_id}"
-        yield SignalRow(row.asset_id, kind, source, Claim(span, row.event_id, row.version, row.priority))
+        yield SignalRow(
+            row.asset_id, row.holder_id, kind, source, Claim(span, row.event_id, row.version, row.priority)
+        )

@@ -16,10 +16,10 @@ from flexmeasures.data.stores.plans import latest_device_plans
 from flexmeasures.data.stores.portfolio import PortfolioWindow, read_series
 from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.stores.users import user_ids_with_role
-from flexmeasures.data.tables import Asset, PlanDevice
+from flexmeasures.data.tables import Asset, PlanDevice, Sensor
 from flexmeasures.domain.beliefs import Series
 from flexmeasures.domain.coordination import GridSignals
-from flexmeasures.domain.errors import BadFlexModel, FlexError
+from flexmeasures.domain.errors import BadFlexContext, BadFlexModel, FlexError
 from flexmeasures.domain.rights import Actor
 from flexmeasures.domain.scheduling import PlanOptions
 from flexmeasures.domain.scheduling.flex_model import (
@@ -50,7 +50,17 @@ from flexmeasures.domain.units import is_price_unit
 from flexmeasures.services.power import read_power
 from flexmeasures.services.public_beliefs import PublicBeliefs, TrustedRoles, read_public_beliefs
 
-__all__ = ["PlanWish", "Planning", "earlier_plan", "flex_model_of", "read_plan_inputs", "unreadable"]
+__all__ = [
+    "Known",
+    "PlanWish",
+    "Planning",
+    "SiteNames",
+    "earlier_plan",
+    "flex_model_of",
+    "read_plan_inputs",
+    "unreadable",
+    "unreadable_context",
+]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -85,6 +95,7 @@ class PlanWish:
         soc_mwh: State of charge at the start [MWh]; None: as it is known, carried on by the last schedule.
         targets: Instant → state of charge wanted [MWh]; None: those of the last schedule that are still to come.
         agreed: Powers that the asset has agreed to, such as ordered activations.
+        slot: Length of a slot; None: that of the asset's events.
     """
 
     asset: Asset
@@ -93,11 +104,12 @@ class PlanWish:
     soc_mwh: float | None = None
     targets: Mapping[datetime, float] | None = None
     agreed: tuple[AgreedPower, ...] = ()
+    slot: timedelta | None = None
 
     @property
     def resolution(self) -> timedelta:
         """Length of a slot."""
-        return self.asset.sensor.event_resolution
+        return self.slot or self.asset.sensor.event_resolution
 
     @cached_property
     def grid(self) -> SlotGrid:
@@ -132,6 +144,14 @@ def unreadable(reference: SensorReference, name: str) -> BadFlexModel:
     )
 
 
+def unreadable_context(reference: SensorReference, name: str) -> BadFlexContext:
+    """Word the refusal of a sensor that the plans of a site may not read."""
+    return BadFlexContext(
+        f"The {reference.meaning} of {name} is sensor {reference.sensor_id}, but there is no such sensor, or it "
+        f"belongs to somebody else: name a public sensor or one of its account as {reference.field}."
+    )
+
+
 def read_plan_inputs(
     session: Session, wishes: Sequence[PlanWish], planning: Planning
 ) -> list[PlanInput | FlexError]:
@@ -144,7 +164,7 @@ def read_plan_inputs(
     read = [
         (wish, model) for wish, model in zip(wishes, models, strict=True) if not isinstance(model, FlexError)
     ]
-    known = _Known(session, read, planning.trusted_roles)
+    known = Known(session, read, planning.trusted_roles)
 
     def judged(wish: PlanWish, model: FlexModel) -> PlanInput:
         return judge(known.facts(wish, model), planning.options, planning.replanning_price)
@@ -173,14 +193,34 @@ def _model_of(wish: PlanWish) -> FlexModel:
     return model
 
 
-class _Known:
+@dataclass(frozen=True)
+class SiteNames:
+    """What a site asks for beyond what its devices do.
+
+    Attributes:
+        sensor_ids: Sensors that its flex context names.
+        powers: Sensors of power whose forecasts count.
+    """
+
+    sensor_ids: frozenset[int] = frozenset()
+    powers: tuple[Sensor, ...] = ()
+
+
+class Known:
     """Rows about some assets, and series from it on the grids of their slots."""
 
     def __init__(
-        self, session: Session, wanted: Sequence[tuple[PlanWish, FlexModel]], trusted: TrustedRoles
+        self,
+        session: Session,
+        wanted: Sequence[tuple[PlanWish, FlexModel]],
+        trusted: TrustedRoles,
+        site: SiteNames | None = None,
     ) -> None:
         named = {ref.sensor_id for _, model in wanted for ref in sensor_references(model)}
-        found = find_sensors(session, named | {wish.asset.market_id or 0 for wish, _ in wanted})
+        beyond = SiteNames() if site is None else site
+        found = find_sensors(
+            session, named | beyond.sensor_ids | {wish.asset.market_id or 0 for wish, _ in wanted}
+        )
         self.sensors = {number: one.sensor for number, one in found.items()}
         self.named = {
             number: NamedSensor(one.account_id, one.owner_id, one.is_market) for number, one in found.items()
@@ -203,10 +243,12 @@ class _Known:
             self.measured = read_series(session, [self.sensors[number] for number in of_assets], window)
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
             powers = [wish.asset.sensor for wish, _ in wanted]
-            self.forecasts = read_power(session, powers, ahead)
+            self.forecasts = read_power(session, [*powers, *beyond.powers], ahead)
             self.latest = latest_device_plans(session, [one.id for one in powers])
             ids = [wish.asset.id for wish, _ in wanted]
-            self.signals = read_signals(session, ids, (start, end), DOCUMENTED_FLEX_MODELS)
+            self.signals = read_signals(
+                session, ids, (start, end), DOCUMENTED_FLEX_MODELS, own=site is not None
+            )
             if any(isinstance(model, ShiftableLoadModel) for _, model in wanted):
                 past = PortfolioWindow(start - DAY, end, scheduled=True)
                 self.executed = read_power(session, powers, past)
@@ -242,12 +284,16 @@ class _Known:
             None if asset.market_id is None else self.market(asset.market_id, wish),
             None if model.export_market_id is None else self.market(model.export_market_id, wish),
             None if model.co2_sensor_id is None else self.on_slots(model.co2_sensor_id, wish, "kg/MWh"),
-            _on_slots(self.forecasts[asset.sensor.id], wish.grid),
+            self.forecast_of(asset.sensor.id, wish),
             None if usage is None else self.on_slots(usage, wish, "MW"),
             self._executed(wish),
             wish.agreed,
             self.signals.get(asset.id),
         )
+
+    def forecast_of(self, sensor_id: int, wish: PlanWish) -> OnSlots:
+        """Power that was expected of an asset before the fact [MW], on the slots of a wish."""
+        return _on_slots(self.forecasts[sensor_id], wish.grid)
 
     def on_slots(self, sensor_id: int, wish: PlanWish, unit: str) -> OnSlots:
         """Values of a sensor on the slots of a wish, in a unit; worked out once a grid.
@@ -289,12 +335,22 @@ class _Known:
 
     def _check_references(self, wish: PlanWish, model: FlexModel) -> None:
         """Refuse to read what the owner of the asset may not read; not to be told from what does not exist."""
-        asset = wish.asset
-        roles = frozenset({"admin"}) if asset.owner_id in self.admins else frozenset()
-        reader = Actor(asset.owner_id, asset.account_id or 0, roles)
         for ref in sensor_references(model):
-            if not may_read(ref, self.named.get(ref.sensor_id), reader):
+            if not may_read(
+                ref, self.named.get(ref.sensor_id), self._reader(wish.asset, wish.asset.owner_id)
+            ):
                 raise unreadable(ref, wish.asset.name)
+
+    def check_context(self, root: Asset, references: Sequence[SensorReference], device: Asset) -> None:
+        """Refuse a flex context that names what the owner of a site, or of its devices, may not read."""
+        reader = self._reader(root, root.owner_id or device.owner_id)
+        for ref in references:
+            if not may_read(ref, self.named.get(ref.sensor_id), reader):
+                raise unreadable_context(ref, root.name)
+
+    def _reader(self, asset: Asset, owner_id: int) -> Actor:
+        roles = frozenset({"admin"}) if owner_id in self.admins else frozenset()
+        return Actor(owner_id, asset.account_id or 0, roles)
 
     def _executed(self, wish: PlanWish) -> Values | None:
         """Return the schedule of the asset in the day before the start."""

@@ -1,9 +1,7 @@
-"""Make schedules, store them with their value and reasons, and read them back."""
+"""Making schedules for UDI events, alone or with their site, and reading them back."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,28 +9,26 @@ from typing import Any
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.flexibility import agreed_powers
-from flexmeasures.data.stores.plans import find_device_plan_of_event, insert_plans
-from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, DeviceState, PlanDevice, PlanRecord
-from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
+from flexmeasures.data.stores.plans import find_device_plan_of_event
+from flexmeasures.data.stores.sites import site_ids
+from flexmeasures.data.tables import Asset, DeviceState, PlanRecord
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.scheduling.planning.assets import Plan
-from flexmeasures.domain.time import event_grid, format_instant
-from flexmeasures.services.power import power_as_stored
 from flexmeasures.services.schedules.gather import Planning, PlanWish, read_plan_inputs
 from flexmeasures.services.schedules.request import ScheduleRequest
 from flexmeasures.services.schedules.schedulers import plan_with_scheduler
+from flexmeasures.services.schedules.site_facts import SiteParts, parts_of_site
+from flexmeasures.services.schedules.sites import FindRequest, make_site_schedule
+from flexmeasures.services.schedules.store import store_plans
 
 __all__ = [
     "EventSchedule",
+    "MadeSchedule",
     "is_stored",
     "make_schedule",
-    "plan_id",
     "plan_schedule",
     "read_schedule_of_event",
-    "store_plans",
 ]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
@@ -46,27 +42,69 @@ def is_stored(session: Session, request: ScheduleRequest) -> bool:
     return not request.in_order or (state.soc_udi_event_id or 0) >= request.event_id
 
 
-def make_schedule(session: Session, request: ScheduleRequest, planning: Planning | None = None) -> Plan:
-    """Plan a device from its state of charge on and store the plan, its value and its reasons.
+@dataclass(frozen=True)
+class MadeSchedule:
+    """What came of an order for the schedule of a device.
+
+    Attributes:
+        slots: How many slots were planned.
+        notes: What the owner should know about the plan.
+        missed: What it does not keep, ready for JSON.
+    """
+
+    slots: int
+    notes: tuple[str, ...]
+    missed: tuple[dict[str, Any], ...]
+
+
+def make_schedule(
+    session: Session,
+    request: ScheduleRequest,
+    planning: Planning | None = None,
+    find_request: FindRequest = lambda asset_id, event_id: None,
+) -> MadeSchedule:
+    """Plan a device from its state of charge on, with its site if it has one, and store the plan.
 
     Args:
         session: Within its transaction; the caller commits.
         request: The state of charge and the targets.
         planning: How to plan, and with which solver.
+        find_request: Finds what other events of the site ask for, by asset and number of the event.
 
     Raises:
         NotFound: If the device does not exist any more.
         UnknownPrices: If it has no market, or no price is known for any part of the planning window.
         BadFlexModel: If it has no flex model, or one that contradicts itself.
+        BadFlexContext: The same for the flex context of its site.
         NotEnoughData: If what it needs of forecasts is not known.
     """
     planning = planning or Planning()
     asset = session.get(Asset, request.asset_id)
     if asset is None:
         raise NotFound(f"There is no asset with id {request.asset_id} any more.")
+    parts = _site_of(session, asset)
+    if parts is not None:
+        return _of_device(asset, make_site_schedule(session, parts, request, planning, find_request))
     plan = plan_schedule(session, asset, request, planning)
     store_plans(session, [(asset, plan)], request.recorded_at, planning.kept, request.event_id)
-    return plan
+    return MadeSchedule(len(plan.power_mw), plan.notes, tuple(plan.missed_as_data))
+
+
+def _site_of(session: Session, asset: Asset) -> SiteParts | None:
+    """Find the site with which an asset is planned; None: it is planned alone."""
+    site_id = site_ids(session, [asset.id]).get(asset.id)
+    if site_id is None:
+        return None
+    try:
+        parts = parts_of_site(session, site_id)
+    except NotFound:
+        return None
+    return parts if any(one.id == asset.id for one, _ in parts.devices) else None
+
+
+def _of_device(asset: Asset, plan: PlanRecord) -> MadeSchedule:
+    device = next(one for one in plan.devices if one.sensor_id == asset.sensor.id)
+    return MadeSchedule(len(device.power_mw), tuple(plan.notes), tuple(device.missed))
 
 
 def plan_schedule(
@@ -86,95 +124,6 @@ def plan_schedule(
     if isinstance(known, FlexError):
         raise known
     return plan_with_scheduler(known)
-
-
-def store_plans(
-    session: Session,
-    plans: Sequence[tuple[Asset, Plan]],
-    recorded_at: datetime,
-    kept: int,
-    event_id: int | None = None,
-) -> None:
-    """Store plans as beliefs about the power of their assets, and with their value and reasons.
-
-    Args:
-        session: Within its transaction; the caller commits.
-        plans: Each with its asset.
-        recorded_at: The belief time of the plans.
-        kept: How many plans an asset keeps; older ones are deleted.
-        event_id: Number of the UDI event that asked for them, if one did.
-    """
-    models = {plan.model for _, plan in plans}
-    sources = {
-        model: get_or_create_source(session, "FlexMeasures", "scheduler", *model).id for model in models
-    }
-    batches = [
-        SensorBeliefs(asset.sensor.id, _as_beliefs(asset, plan, recorded_at, sources[plan.model]))
-        for asset, plan in plans
-    ]
-    # A job that was interrupted after its commit runs once more, and then finds its own beliefs.
-    insert_beliefs(session, batches, InsertPolicy.REPLACE)
-    records = [_as_record(asset, plan, recorded_at, event_id, sources[plan.model]) for asset, plan in plans]
-    insert_plans(session, records, kept)
-
-
-def _as_beliefs(asset: Asset, plan: Plan, recorded_at: datetime, source_id: int) -> Beliefs:
-    power = power_as_stored(plan.power_mw, asset.sensor)
-    starts = event_grid(plan.start, plan.resolution, len(power))
-    times = belief_times(starts, plan.resolution, recorded_at)
-    horizons = belief_horizons(asset.sensor.knowledge_rule, starts, plan.resolution, times)
-    return Beliefs(starts, power, horizons, np.full(len(power), source_id, dtype=np.int32))
-
-
-def _as_record(
-    asset: Asset, plan: Plan, recorded_at: datetime, event_id: int | None, source_id: int
-) -> PlanRecord:
-    """Write a plan as the store takes it: with profiles as arrays, and not part of a session."""
-    value = plan.value
-    device = PlanDevice(
-        sensor_id=asset.sensor.id,
-        udi_event_id=event_id,
-        power_mw=plan.power_mw,
-        soc_mwh=plan.soc_mwh,
-        targets={format_instant(at): soc for at, soc in plan.targets.items()},
-        missed=plan.missed_as_data,
-    )
-    return PlanRecord(
-        id=plan_id(asset.id, recorded_at, [event_id]),
-        asset_id=asset.id,
-        source_id=source_id,
-        recorded_at=recorded_at,
-        start=plan.start,
-        end=plan.start + len(plan.power_mw) * plan.resolution,
-        resolution=plan.resolution,
-        outcome=plan.outcome,
-        gap=plan.gap,
-        currency=plan.currency,
-        cost=value.cost,
-        baseline=plan.baseline,
-        baseline_cost=value.baseline_cost,
-        co2_kg=value.co2_kg if plan.has_co2 else None,
-        baseline_co2_kg=value.baseline_co2_kg if plan.has_co2 else None,
-        shifted_mwh=value.effect.shifted_mwh,
-        shifted_mwh_h=value.effect.shifted_mwh_h,
-        curtailed_mwh=value.effect.curtailed_mwh,
-        added_mwh=value.effect.added_mwh,
-        net_mw=None,
-        missed=[],
-        notes=list(plan.notes),
-        explanation=dict(plan.explanation),
-        devices=[device],
-    )
-
-
-_PLANS = uuid.UUID("0f0e5c2b-6d1c-4c4e-9a43-6f6c65786d73")
-"""Namespace of the ids of plans."""
-
-
-def plan_id(asset_id: int, recorded_at: datetime, event_ids: Sequence[int | None]) -> uuid.UUID:
-    """Name a plan by what it is made for: a job that runs once more makes the same plan, not another one."""
-    events = ",".join("-" if number is None else str(number) for number in event_ids)
-    return uuid.uuid5(_PLANS, f"{asset_id} {format_instant(recorded_at)} {events}")
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,17 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.plans import list_flexible_asset_ids, load_flexible_assets
+from flexmeasures.data.stores.sites import site_ids
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.scheduling.planning.assets import Plan
 from flexmeasures.domain.scheduling.planning.inputs import PlanInput
 from flexmeasures.domain.time import next_event_start
 from flexmeasures.services.schedules.gather import Planning, PlanWish, read_plan_inputs
-from flexmeasures.services.schedules.make import store_plans
 from flexmeasures.services.schedules.schedulers import plan_with_scheduler
+from flexmeasures.services.schedules.site_facts import parts_of_site
+from flexmeasures.services.schedules.sites import replan_site
+from flexmeasures.services.schedules.store import store_plans
 
 __all__ = ["PortfolioOrder", "PortfolioOutcome", "flexible_asset_ids", "reschedule"]
 
@@ -95,10 +98,13 @@ def reschedule(session: Session, order: PortfolioOrder, planning: Planning) -> P
         order: What to plan. Its assets are held in memory together: split a large order.
         planning: How to plan, and with which solver.
     """
-    assets = load_flexible_assets(session, order.asset_ids)
+    sites = site_ids(session, order.asset_ids)
+    of_sites = _reschedule_sites(session, order, sites, planning)
+    done = {number for number in sites if number not in of_sites.alone}
+    assets = [one for one in load_flexible_assets(session, order.asset_ids) if one.id not in done]
     failures = {
         asset_id: str(NotFound(f"There is no asset with id {asset_id}."))
-        for asset_id in set(order.asset_ids) - {asset.id for asset in assets}
+        for asset_id in set(order.asset_ids) - done - {asset.id for asset in assets}
     }
     resolutions = [asset.sensor.event_resolution for asset in assets]
     end = order.start + max(resolutions, default=timedelta(0)) + order.horizon
@@ -120,7 +126,47 @@ def reschedule(session: Session, order: PortfolioOrder, planning: Planning) -> P
         else:
             plans.append((asset, plan))
     store_plans(session, plans, order.recorded_at, planning.kept)
-    return _summarise([plan for _, plan in plans], failures)
+    return of_sites.outcome + _summarise([plan for _, plan in plans], failures)
+
+
+@dataclass(frozen=True)
+class _OfSites:
+    """What became of the sites of an order, and which of its assets are to be planned alone all the same."""
+
+    outcome: PortfolioOutcome
+    alone: frozenset[int]
+
+
+def _reschedule_sites(
+    session: Session, order: PortfolioOrder, sites: Mapping[int, int], planning: Planning
+) -> _OfSites:
+    """Plan each site of which an asset is to be planned, once."""
+    made, relaxed, savings, failures, alone = 0, 0, dict[str, float](), dict[int, str](), set[int]()
+    for site_id in sorted(set(sites.values())):
+        wanted = {number for number, one in sites.items() if one == site_id}
+        try:
+            parts = parts_of_site(session, site_id)
+            devices = {asset.id for asset, _ in parts.devices}
+            alone |= wanted - devices - {site_id}
+            wanted &= devices | {site_id}
+            if not wanted:
+                continue
+            planned = replan_site(session, parts, (order.start, order.horizon), order.recorded_at, planning)
+        except NotFound:  # nothing of it is planned as a whole
+            alone |= wanted
+            continue
+        except FlexError as error:
+            failures |= dict.fromkeys(wanted, str(error))
+            continue
+        made += len(wanted)
+        if planned is None:
+            continue
+        kept = {one.asset_id for one in planned.devices} | {site_id}
+        made -= len(wanted - kept)
+        failures |= {number: " ".join(planned.notes) for number in wanted - kept}
+        relaxed += sum(bool(one.missed) for one in planned.devices if one.asset_id in wanted)
+        savings[planned.currency] = savings.get(planned.currency, 0.0) + planned.value.saving
+    return _OfSites(PortfolioOutcome(made, relaxed, savings, failures), frozenset(alone))
 
 
 def _plan(known: PlanInput | FlexError) -> Plan | FlexError:

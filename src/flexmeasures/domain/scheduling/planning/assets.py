@@ -34,7 +34,7 @@ from flexmeasures.domain.scheduling.planning.schedulers import BUILT_IN, Schedul
 from flexmeasures.domain.scheduling.reach import missed_by, simulate_soc
 from flexmeasures.domain.time import format_in_zone
 
-__all__ = ["CUSTOM", "Plan", "plan_asset"]
+__all__ = ["CUSTOM", "Plan", "are_alike", "left_by_powers", "plan_asset", "reasons_as_data"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -153,7 +153,7 @@ def _plan_built_in(known: PlanInput) -> Plan:
         (plan.outcome.value, plan.gap, plan.cost),
         (plan.missed, tuple(other)),
         simple,
-        _reasons(explanation, simple),
+        reasons_as_data(explanation, simple),
     )
 
 
@@ -187,7 +187,7 @@ def _plan_custom(known: PlanInput, scheduler: Scheduler) -> Plan:
         (CUSTOM, float("inf"), cost),
         (missed, ()),
         simple,
-        _reasons(None, simple),
+        reasons_as_data(None, simple),
     )
 
 
@@ -308,12 +308,12 @@ def _baseline(known: PlanInput, simple: tuple[Baseline, ...]) -> tuple[str, Valu
     if forecast is not None and np.all(np.isfinite(forecast)):
         cost, soc, _ = _judge(site, _hours(known), forecast, at.capacity_mw)
         return "forecast", forecast, cost, None if soc is None else float(soc[-1])
-    chosen = simple[0] if simple[0].keeps_wishes or _are_alike(simple) else simple[-1]
+    chosen = simple[0] if simple[0].keeps_wishes or are_alike(simple) else simple[-1]
     power = np.asarray(sum(chosen.power_mw.values(), np.zeros(at.slots)))
-    return chosen.name, power, chosen.cost, _left_by(site, _hours(known), chosen.power_mw)
+    return chosen.name, power, chosen.cost, left_by_powers(site, _hours(known), chosen.power_mw)
 
 
-def _are_alike(simple: tuple[Baseline, ...]) -> bool:
+def are_alike(simple: tuple[Baseline, ...]) -> bool:
     """Tell whether all simple plans do the same: a battery of which nothing is wanted is not charged at once."""
     first, *others = simple
     return all(
@@ -321,7 +321,7 @@ def _are_alike(simple: tuple[Baseline, ...]) -> bool:
     )
 
 
-def _left_by(site: Site, hours: Values, powers: Mapping[str, Values]) -> float | None:
+def left_by_powers(site: Site, hours: Values, powers: Mapping[str, Values]) -> float | None:
     """Energy left in all stores at the end of given powers [MWh]; None if nothing is stored."""
     ends = [
         simulate_soc(one, hours, powers[one.name])[-1] for one in site.devices if isinstance(one, StorageUse)
@@ -344,12 +344,12 @@ def _energy_left(known: PlanInput, left_mwh: float | None, baseline_mwh: float |
     return EnergyLeft(left_mwh, baseline_mwh, max(0.0, price))
 
 
-def _reasons(explanation: Explanation | None, simple: tuple[Baseline, ...]) -> dict[str, Any]:
+def reasons_as_data(explanation: Explanation | None, simple: tuple[Baseline, ...]) -> dict[str, Any]:
     """Write reasons as plain lists and numbers, with null for what is not known, ready for JSON."""
     reasons: dict[str, Any] = {
         "baselines": {
             one.name: {"cost": one.cost.total, "co2_kg": one.cost.co2_kg, "keeps_wishes": one.keeps_wishes}
-            for one in (simple[:1] if _are_alike(simple) else simple)
+            for one in (simple[:1] if are_alike(simple) else simple)
         }
     }
     if explanation is not None:

@@ -11,7 +11,7 @@ from flexmeasures.domain.scheduling.asset_site import AssetSite, Situation, make
 from flexmeasures.domain.scheduling.flex_model import CurtailableModel, FlexModel
 from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.scheduling.plan import PlanOptions
-from flexmeasures.domain.scheduling.planning.facts import AssetFacts, MarketFacts, OnSlots
+from flexmeasures.domain.scheduling.planning.facts import AssetFacts, MarketFacts, OnSlots, SlotGrid
 from flexmeasures.domain.scheduling.planning.signals import as_asked
 from flexmeasures.domain.scheduling.prices import PriceSeries, fill_prices, needed_until, until_forecast
 from flexmeasures.domain.scheduling.rolling import power_on_grid
@@ -149,10 +149,10 @@ def _tariff(facts: AssetFacts) -> tuple[Tariff, list[str]]:
         raise UnknownPrices(f"Prices unknown for planning window: {facts.name!r} has no market. Give it one.")
     until = needed_until(model, facts.state.wanted(grid.start), (grid.start, grid.end), grid.zone)
     least = 0 if until is None else -((grid.start - until) // grid.resolution)
-    bought, notes = price_series(facts.bought, facts, least)
+    bought, notes = price_series(facts.bought, grid, least)
     price, sold, assumed = bought.price, None, bought.assumed
     if facts.sold is not None:
-        paid, noted = price_series(facts.sold, facts, least)
+        paid, noted = price_series(facts.sold, grid, least)
         slots = min(price.size, paid.price.size)
         price, sold, assumed = price[:slots], paid.price[:slots], (assumed[:slots] | paid.assumed[:slots])
         notes += [note for note in noted if note not in notes]
@@ -178,7 +178,7 @@ def _with_emissions(tariff: Tariff, facts: AssetFacts, co2: OnSlots, notes: list
     return replace(tariff, co2_kg_per_mwh=intensity)
 
 
-def price_series(market: MarketFacts, facts: AssetFacts, least: int) -> tuple[PriceSeries, list[str]]:
+def price_series(market: MarketFacts, grid: SlotGrid, least: int) -> tuple[PriceSeries, list[str]]:
     """Take prices of a market [currency/MWh] as far as they are known, or for a least number of slots.
 
     Returns:
@@ -187,7 +187,7 @@ def price_series(market: MarketFacts, facts: AssetFacts, least: int) -> tuple[Pr
     Raises:
         UnknownPrices: If none is known.
     """
-    grid, prices = facts.grid, market.prices
+    prices = market.prices
     if not prices.known.any():
         raise UnknownPrices(
             f"Prices unknown for planning window: market {market.name!r} has none from "

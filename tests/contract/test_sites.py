@@ -1,0 +1,321 @@
+"""Sites: devices behind one connection are planned as one, for events and by the clock, within its limits."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from flexmeasures.data.database import db
+from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
+from flexmeasures.data.stores.users import get_or_create_source
+from flexmeasures.data.tables import Asset, PlanDevice, PlanRecord, SensorReference
+from flexmeasures.domain.beliefs import Beliefs
+from flexmeasures.domain.time import event_grid
+from flexmeasures.services.checks import FieldErrors
+from flexmeasures.services.flex_contexts import set_flex_context
+from flexmeasures.services.flex_models import set_flex_model_of_asset
+from flexmeasures.services.numbered import add_sensor_to
+from flexmeasures.services.schedules.gather import Planning
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
+from flexmeasures.testing import store_values
+
+DAY_TWO = datetime(2015, 1, 2, tzinfo=UTC)
+"""Its prices: 8 hours at 100, 8 hours at 90 and 8 hours at 100 EUR/MWh."""
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def house(app, cast):
+    """A way to set up a house with some of the owner's assets behind one connection."""
+
+    def make(context, *parts, **states):
+        with app.app_context():
+            account = db.session.get(Asset, cast.assets["battery"]).account_id
+            site = Asset(name="house", asset_type_name="building", account_id=account, owner_id=cast.owner_id)
+            db.session.add(site)
+            db.session.flush()
+            for name in parts:
+                part = db.session.get(Asset, cast.assets[name])
+                part.parent_id = site.id
+                part.soc_in_mwh, part.soc_datetime = states.get(name, 0.0), DAY_TWO
+            db.session.flush()
+            set_flex_context(db.session, context, site.id)
+            db.session.commit()
+            return site.id
+
+    return make
+
+
+def forecast(session, sensor, values, start=DAY_TWO):
+    """Store what is expected of consecutive events, a day ahead."""
+    source = get_or_create_source(session, "FlexMeasures", "forecaster", "naive", "1")
+    starts = event_grid(start, sensor.event_resolution, len(values))
+    horizons = np.full(len(values), np.timedelta64(timedelta(days=1)))
+    beliefs = Beliefs(starts, np.asarray(values, float), horizons, np.full(len(values), source.id, np.int32))
+    insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)])
+    session.commit()
+
+
+def replan(app, *asset_ids, hours=24):
+    """Plan assets by the clock, and give the outcome."""
+    with app.app_context():
+        order = PortfolioOrder(asset_ids, DAY_TWO, hours * HOUR, DAY_TWO)
+        outcome = reschedule(db.session, order, Planning())
+        db.session.commit()
+        return outcome
+
+
+def plans(app):
+    """Read all plans, with what they say about each device, by its sensor."""
+    with app.app_context():
+        found = db.session.scalars(
+            select(PlanRecord).options(joinedload(PlanRecord.devices)).order_by(PlanRecord.number)
+        ).unique()
+        return [
+            (one, {device.sensor_id: np.array(device.power_mw) for device in one.devices}) for one in found
+        ]
+
+
+def udi(cast, asset, number, soc, at="2015-01-02T00:00:00Z", target=None):
+    """A UDI event; the target is due at 16:00."""
+    message = {
+        "type": "PostUdiEventRequest",
+        "event": cast.address(asset, f"{number}:soc" + ("" if target is None else "-with-targets")),
+        "value": soc,
+        "unit": "MWh",
+        "datetime": at,
+    }
+    if target is not None:
+        message["targets"] = [{"value": target, "datetime": "2015-01-02T16:00:00Z"}]
+    return message
+
+
+def test_a_limit_of_the_whole_holds_in_every_slot(app, owner, cast, house, work):
+    """A car that needs 4 MWh and a battery that may trade share a connection of 1 MW, less 0.3 MW for the building.
+
+    The cheap hours, 8:00 to 16:00, have room for 8 · 0.7 = 5.6 MWh: 4 MWh go into the car, the rest is cheap enough for
+    the battery only if it sells that later at 100. Alone, the car would draw 2 MW.
+    """
+    site = house({"site-power-capacity": "1000 kW"}, "battery", "station", "building", battery=0.0)
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, np.full(96, 0.3))
+    event = udi(cast, "station", 1, 0.0, target=4.0)
+    assert owner.post("postUdiEvent", event).status_code == 200
+    work()
+    [(plan, powers)] = plans(app)
+    assert plan.asset_id == site
+    assert set(powers) == {cast.assets["battery"], cast.assets["station"]}
+    net = np.array(plan.net_mw)
+    assert net == pytest.approx(sum(powers.values()) + 0.3)
+    assert net.max() <= 1 + 1e-6
+    assert net.min() >= -1 - 1e-6
+    car = powers[cast.assets["station"]]
+    assert car[:64].sum() / 4 == pytest.approx(4.0, abs=1e-6)
+    # 4 MWh for the car and 1.6 MWh for the battery at 90, of which the latter is sold at 100; 0.3 MW all day.
+    building = 0.3 * 8 * (100 + 90 + 100)
+    assert plan.cost == pytest.approx(building + 4 * 90 + 1.6 * (90 - 100), abs=0.01)
+    answer = owner.get(
+        "getDeviceMessage", type="GetDeviceMessageRequest", event=event["event"], duration="PT24H"
+    ).json
+    assert answer["values"] == pytest.approx(car.tolist())
+
+
+def test_events_close_together_lead_to_one_plan(app, owner, cast, house, work):
+    """Events of two devices for one slot are planned for once; each gets its own schedule from that plan."""
+    house({"site-power-capacity": "1 MW"}, "battery", "station")
+    events = [udi(cast, "station", 1, 0.0, target=4.0), udi(cast, "battery", 7, 2.0, "2015-01-02T00:03:00Z")]
+    for event in events:
+        assert owner.post("postUdiEvent", event).status_code == 200
+    work()
+    [(_, powers)] = plans(app)
+    with app.app_context():
+        numbers = dict(db.session.execute(select(PlanDevice.sensor_id, PlanDevice.udi_event_id)).all())
+    assert numbers == {cast.assets["station"]: 1, cast.assets["battery"]: 7}
+    for event, asset in zip(events, ("station", "battery"), strict=True):
+        answer = owner.get(
+            "getDeviceMessage", type="GetDeviceMessageRequest", event=event["event"], duration="PT24H"
+        ).json
+        assert answer["values"] == pytest.approx(powers[cast.assets[asset]].tolist())
+        assert answer["start"] == "2015-01-02T00:00:00Z"
+    # A later event makes a plan of its own, with what the other device was told before.
+    assert owner.post("postUdiEvent", udi(cast, "battery", 8, 0.5, "2015-01-02T01:00:00Z")).status_code == 200
+    work()
+    (_, _), (later, again) = plans(app)
+    assert later.start == DAY_TWO + HOUR
+    assert again[cast.assets["station"]][:60].sum() / 4 == pytest.approx(4.0, abs=1e-6)
+
+
+def test_an_asset_without_a_site_is_planned_alone(app, cast, house):
+    """Of two assets of an order only that below the site is planned with it; the other has a plan of its own."""
+    site = house({}, "battery", battery=1.0)
+    with app.app_context():
+        station = db.session.get(Asset, cast.assets["two_way"])
+        station.soc_in_mwh, station.soc_datetime = 1.0, DAY_TWO
+        db.session.commit()
+    outcome = replan(app, cast.assets["battery"], cast.assets["two_way"])
+    assert (outcome.made, outcome.failures) == (2, {})
+    assert sorted(plan.asset_id for plan, _ in plans(app)) == sorted([site, cast.assets["two_way"]])
+
+
+def test_a_site_whose_whole_is_asked_for_twice_is_planned_once(app, cast, house):
+    """Several devices of one site in an order make one plan, and the order again makes no other."""
+    house({}, "battery", "two_way", battery=1.0)
+    for _ in range(2):
+        outcome = replan(app, cast.assets["battery"], cast.assets["two_way"])
+        assert (outcome.made, outcome.failures) == (2, {})
+        assert len(plans(app)) == 1
+
+
+def test_limits_of_a_sensor_hold_slot_by_slot(app, owner, cast, house):
+    """A sensor allows 500 kW until noon and 250 kW later: a battery fills and empties no faster than that."""
+    site = house({}, "battery", battery=0.0)
+    with app.app_context():
+        root = db.session.get(Asset, site)
+        limit = add_sensor_to(db.session, root, "limit", "kW", HOUR, "UTC")
+        source = get_or_create_source(db.session, "FlexMeasures", "script")
+        starts = event_grid(DAY_TWO, HOUR, 24)
+        values = np.repeat([500.0, 250.0], 12)
+        beliefs = Beliefs(
+            starts, values, np.full(24, np.timedelta64(0, "us")), np.full(24, source.id, np.int32)
+        )
+        insert_beliefs(db.session, [SensorBeliefs(limit.id, beliefs)])
+        set_flex_context(db.session, {"site-power-capacity": {"sensor": limit.id}}, site)
+        db.session.commit()
+        assert db.session.scalars(select(SensorReference.field)).all() == ["flex_context.site-power-capacity"]
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(_, powers)] = plans(app)
+    power = powers[cast.assets["battery"]]
+    assert np.abs(power[:48]).max() == pytest.approx(0.5)
+    assert np.abs(power[48:]).max() == pytest.approx(0.25)
+    # It takes up to 3 MWh from 8:00 to 16:00, of which 8 h · 0.25 MW = 2 MWh can go out again.
+    assert power[64:].sum() / 4 == pytest.approx(-2.0)
+
+
+def test_a_feed_in_tariff_and_surcharges(app, cast, house):
+    """Bought at 90 + 50 in the cheap hours and sold at a tariff of 60 at any time, nothing is worth trading."""
+    context = {"production-price": "60 EUR/MWh", "consumption-surcharge": "0.05 EUR/kWh"}
+    house(context, "battery", battery=2.0)
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    # What is in it is sold, at 60.
+    assert powers[cast.assets["battery"]].sum() / 4 == pytest.approx(-2.0)
+    assert powers[cast.assets["battery"]].max() == pytest.approx(0.0, abs=1e-9)
+    assert plan.cost == pytest.approx(-2 * 60)
+
+
+def test_the_peak_costs(app, cast, house):
+    """A building of 0.2 MW and a peak price: the battery is charged so slowly that the peak so far, 0.5 MW, stays."""
+    context = {
+        "site-peak-consumption-price": "10000 EUR/MW",
+        "site-peak-consumption": "500 kW",
+    }
+    house(context, "battery", "building", battery=0.0)
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, np.full(96, 0.2))
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    assert np.array(plan.net_mw).max() == pytest.approx(0.5)
+    assert powers[cast.assets["battery"]].max() == pytest.approx(0.3)
+
+
+def test_grid_energy_is_neither_stored_nor_sold(app, cast, house):
+    """A battery charges only from the surplus of the roof, and the site exports no more than the roof makes."""
+    context = {"no-charging-from-grid": True, "no-export-of-grid-energy": True}
+    house(context, "battery", "building", "solar", battery=2.0)
+    sun = np.zeros(96)
+    sun[40:56] = -0.8
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, np.full(96, 0.3))
+        forecast(db.session, db.session.get(Asset, cast.assets["solar"]).sensor, sun)
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    power, net = powers[cast.assets["battery"]], np.array(plan.net_mw)
+    assert power[sun == 0].max() <= 1e-9
+    assert power.max() <= 0.5 + 1e-9
+    assert (-net <= -sun + 1e-9).all()
+
+
+def test_two_devices_that_exclude_each_other(app, cast, house):
+    """Two stores that must not run at once never do."""
+    site = house({}, "battery", "two_way", battery=0.0, two_way=0.0)
+    rule = {"first": cast.assets["battery"], "second": cast.assets["two_way"]}
+    with app.app_context():
+        set_flex_context(db.session, {"exclusions": [rule]}, site)
+        set_flex_model_of_asset(db.session, {"soc_max_mwh": 2}, cast.assets["two_way"])
+        db.session.commit()
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(_, powers)] = plans(app)
+    running = [np.abs(one) > 1e-6 for one in powers.values()]
+    assert all(one.any() for one in running)
+    assert not (running[0] & running[1]).any()
+
+
+def test_a_device_of_which_too_little_is_known_is_left_out(app, cast, house):
+    """A battery without a known state of charge spoils nobody's plan; it is told by its name."""
+    house({}, "battery", "two_way", two_way=1.0)
+    with app.app_context():
+        battery = db.session.get(Asset, cast.assets["battery"])
+        battery.soc_in_mwh = None
+        db.session.commit()
+    outcome = replan(app, cast.assets["battery"], cast.assets["two_way"])
+    assert outcome.made == 1
+    assert "state of charge" in outcome.failures[cast.assets["battery"]]
+    [(plan, powers)] = plans(app)
+    assert set(powers) == {cast.assets["two_way"]}
+    assert any(note.startswith("Test battery is left out") for note in plan.notes)
+
+
+def test_a_load_beyond_the_limit_is_told(app, cast, house):
+    """A building of 1.5 MW behind 1 MW: the plan comes all the same, and names the limit, the time and the excess."""
+    house({"site-consumption-capacity": "1 MW"}, "battery", "building", battery=0.0)
+    load = np.full(96, 0.5)
+    load[0] = 1.5  # when the battery is empty
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, load)
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    assert plan.outcome == "relaxed"
+    [missed] = plan.missed
+    assert (missed["limit"], missed["device"], missed["unit"]) == ("import limit", "house", "MW")
+    assert missed["at"] == "2015-01-02T00:00:00Z"
+    assert (missed["wanted"], missed["reached"]) == (pytest.approx(1.0), pytest.approx(1.5))
+    assert powers[cast.assets["battery"]][0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        pytest.param({"site-power-capacity": "17 apples"}, "one like MW", id="no unit of power"),
+        pytest.param({"site-power-capacity": 17}, "with its unit", id="no unit"),
+        pytest.param({"consumption-price": "3 kW"}, "one like EUR/MWh", id="a price in kW"),
+        pytest.param(
+            {"consumption-surcharge": "3 EUR/MWh", "production-price": "3 KRW/MWh"},
+            "EUR and KRW",
+            id="two currencies",
+        ),
+        pytest.param({"teapot": 1}, "not a field", id="no field"),
+        pytest.param(
+            {"site-peak-consumption": "1 kW"}, "needs a site-peak-consumption-price", id="a peak alone"
+        ),
+        pytest.param({"exclusions": [{"first": 1, "second": 1}]}, "cannot exclude itself", id="itself"),
+        pytest.param({"reserve-margin": "-1 kW"}, "0 or more", id="negative"),
+    ],
+)
+def test_bad_flex_contexts_are_refused(app, house, context, told):
+    """What is wrong is named with its rule, and nothing is stored."""
+    with pytest.raises(FieldErrors) as refused:
+        house(context, "battery")
+    assert told in str(refused.value.details)
+
+
+def test_a_sensor_of_a_stranger_is_refused(app, cast, house):
+    """A flex context cannot name what belongs to another account, as if it did not exist."""
+    with app.app_context():
+        store_values(db.session, db.session.get(Asset, cast.foreign_asset), DAY_TWO, np.ones(4))
+        db.session.commit()
+    for number in (cast.foreign_asset, 99_999):
+        with pytest.raises(FieldErrors, match="no such sensor"):
+            house({"inflexible-consumption": [{"sensor": number}]}, "battery")
