@@ -15,6 +15,7 @@ from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.rights import Actor
 from flexmeasures.domain.scheduling.flex_context import context_references, read_flex_context
 from flexmeasures.domain.scheduling.references import NamedSensor, may_read
+from flexmeasures.domain.scheduling.references import SensorReference as Named
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.rights import actor_of
 from flexmeasures.services.schedules.gather import unreadable_context
@@ -38,7 +39,7 @@ def set_flex_context(session: Session, fields: Mapping[str, Any] | None, asset_i
     if asset is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
     checks = Checks()
-    references = ()
+    references: tuple[Named, ...] = ()
     try:
         references = () if fields is None else context_references(read_flex_context(fields, asset.name))
     except FlexError as error:
