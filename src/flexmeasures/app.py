@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
 from flexmeasures import plugins
-from flexmeasures.api import access, bodies, communities, openadr3, problem, rates, rest
+from flexmeasures.api import access, bodies, communities, coordination, openadr3, problem, rates, rest
 from flexmeasures.api.openapi import views as openapi
 from flexmeasures.api.usef import routes
 from flexmeasures.auth import browsers, hosts
@@ -88,6 +88,7 @@ def create(
     rates.register(app)
     rest.register(app)
     openadr3.register(app)
+    coordination.register(app)
     routes.register(app)
     communities.register(app)
     app.register_blueprint(openapi.blueprint)

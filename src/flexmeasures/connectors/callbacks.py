@@ -21,7 +21,7 @@ import httpcore
 from flexmeasures.domain.coordination.callbacks import Callback, check_target, read_callback
 from flexmeasures.domain.errors import FlexError, InvalidInput, NotAllowed, PeerUnreachable
 
-__all__ = ["TIMEOUT", "Answer", "CallbackClient", "verify_echo"]
+__all__ = ["TIMEOUT", "Answer", "CallbackClient", "check_callback", "send_once", "verify_echo"]
 
 TIMEOUT = 10.0
 """Time limit of an endpoint, from its name to the end of its answer [s]."""
@@ -197,3 +197,36 @@ def verify_echo(
             f"callbackUrl answered {answer.status} and not with the value of the query parameter echo. "
             "It must repeat that value in the body of its answer."
         )
+
+
+def check_callback(url: object, name: str, *, is_production: bool) -> None:
+    """Check where a callback leads as far as that is known by now; it is checked again whenever something is sent.
+
+    Raises:
+        InvalidInput: If it is not a web address, or leads where notifications must not be sent.
+    """
+    callback = read_callback(url, name)
+    try:
+        found = socket.getaddrinfo(callback.host, callback.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise InvalidInput(f"{name}: the host {callback.host[:100]} is not known.") from error
+    try:
+        for entry in found:
+            check_target(callback, str(entry[4][0]), is_production=is_production)
+    except NotAllowed as error:
+        raise InvalidInput(f"{name}: {error}") from error
+
+
+def send_once(url: str, headers: Mapping[str, str], body: bytes, *, is_production: bool) -> Answer:
+    """Send one notification at once.
+
+    Raises:
+        PeerUnreachable: If there is no answer in time.
+        NotAllowed: If it leads where notifications must not be sent.
+    """
+
+    async def send() -> Answer:
+        async with CallbackClient(is_production) as client:
+            return await client.send("POST", url, headers, body)
+
+    return asyncio.run(send())

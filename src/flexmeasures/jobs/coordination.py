@@ -20,6 +20,8 @@ from flexmeasures.connectors.callbacks import CallbackClient
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.jobs.queues import get_queue
+from flexmeasures.services.coordination.areas import tell_eligibility
+from flexmeasures.services.coordination.curves import is_time, send_daily_curves
 from flexmeasures.services.coordination.deliveries import (
     Outcome,
     Webhook,
@@ -54,7 +56,8 @@ def look_for_due(engine: Engine, connection: redis.Redis) -> None:
     """Wake a worker if something is due: retries, and what was left when a store was away."""
     try:
         with Session(engine) as session:
-            is_due = is_anything_due(session, datetime.now(UTC))
+            now = datetime.now(UTC)
+            is_due = is_anything_due(session, now) or is_time(session, now)
         if is_due:
             wake(connection)
     except (RedisError, SQLAlchemyError) as error:
@@ -69,6 +72,7 @@ def deliver() -> int:
     """
     connection = redis_connection(current_app)
     key = current_app.config["SECRET_KEY"]
+    _do_what_is_time_for()
     sent = 0
     while True:
         connection.delete(_AWAKE)  # before looking: who comes later wakes a worker anew
@@ -82,6 +86,14 @@ def deliver() -> int:
     forget_old(db.session, datetime.now(UTC) - _KEPT)
     db.session.commit()
     return sent
+
+
+def _do_what_is_time_for() -> None:
+    """Send daily price curves, and tell of eligibility."""
+    now = datetime.now(UTC)
+    send_daily_curves(db.session, now)
+    tell_eligibility(db.session, now, current_app.config["FLEXMEASURES_ELIGIBILITY_INTERVAL"])
+    db.session.commit()
 
 
 def _address(connection: redis.Redis) -> bool:

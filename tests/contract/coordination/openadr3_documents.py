@@ -2,7 +2,8 @@
 
 The documents are those of the OpenADR Alliance (Apache-2.0, see ``tests/data/openadr3``). OpenAPI 3.0 is not quite JSON
 Schema: ``nullable`` is written as a type here. In 3.1.0 a VEN must have objectType VEN by one half of its schema and
-BL_VEN_REQUEST by the other, likewise a resource; the second half is left out.
+BL_VEN_REQUEST by the other, likewise a resource; the second half is left out. In 3.0.1 notifications have verbs of HTTP
+as operations and subscriptions have CREATE and so on; clients send verbs, and get back what they sent.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ def _document(version: str) -> dict[str, Any]:
         required = document["components"]["schemas"].get(name, {}).get("required", [])
         if "objectType" in required:
             required.remove("objectType")
+    if version == "3.0.1":
+        subscription = document["components"]["schemas"]["subscription"]["properties"]
+        entry = subscription["objectOperations"]["items"]["properties"]["operations"]["items"]
+        entry["enum"] += ["GET", "POST", "PUT"]
     return _as_json_schema(document)
 
 

@@ -93,7 +93,7 @@ ObjectType = Literal["PROGRAM", "EVENT", "REPORT", "SUBSCRIPTION", "VEN", "RESOU
 
 def _alias(name: str) -> str:
     first, *rest = name.split("_")
-    return first + "".join(part.upper() if part in ("id", "url") else part.capitalize() for part in rest)
+    return first + "".join("ID" if part == "id" else part.capitalize() for part in rest)
 
 
 class _Shape(BaseModel):

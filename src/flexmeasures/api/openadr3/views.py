@@ -17,9 +17,8 @@ from flexmeasures.api.openadr3.queries import (
     read_object_types,
 )
 from flexmeasures.api.openadr3.versions import Version
-from flexmeasures.connectors.callbacks import verify_echo
+from flexmeasures.connectors.callbacks import check_callback, verify_echo
 from flexmeasures.data.tables import DrEvent, DrProgram, DrReport, DrSubscription
-from flexmeasures.domain.coordination.callbacks import read_callback
 from flexmeasures.services.coordination import events, programs, reports, subscriptions
 from flexmeasures.services.coordination.clients import Caller
 from flexmeasures.services.coordination.objects import Sent, find_visible, granted_to, show, show_all
@@ -180,9 +179,9 @@ class SubscriptionViews(Views):
         sent = self.read()
         callbacks = {entry["callbackUrl"]: entry for entry in sent.content["objectOperations"]}
         for url, entry in callbacks.items():
-            read_callback(url)
-            token = entry.get("bearerToken")
+            token, is_production = entry.get("bearerToken"), caller.environment == "production"
+            check_callback(url, "callbackUrl", is_production=is_production)
             if not self.version.is_former:
                 headers = {"Authorization": f"Bearer {token}"} if token else {}
-                verify_echo(url, headers, is_production=caller.environment == "production")
+                verify_echo(url, headers, is_production=is_production)
         return sent

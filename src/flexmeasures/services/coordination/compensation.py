@@ -1,0 +1,167 @@
+"""What users of partners are paid for following price curves, and what waits for a meter point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from flexmeasures.data.tables import DrEvent, DrUser
+from flexmeasures.domain.coordination.compensation import (
+    CompensatedSlot,
+    Compensation,
+    compensate,
+    is_in_time,
+)
+from flexmeasures.domain.coordination.partner import write_payload
+from flexmeasures.domain.time import find_zone, parse_instant
+from flexmeasures.services.coordination.clients import Caller
+
+__all__ = ["Settlement", "UserCompensation", "month_of", "settle", "settle_user"]
+
+
+@dataclass(frozen=True, slots=True)
+class UserCompensation:
+    """Money of a user in a period [currency]; blocked is what waits for a meter point."""
+
+    user_id: str
+    start: datetime
+    end: datetime
+    currency: str
+    amounts: Compensation
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What is paid for one slot: a line of the export.
+
+    Attributes:
+        price_delta: [currency/kWh].
+        amount: Before rounding [currency].
+    """
+
+    client_id: str
+    user_id: str
+    event_id: str
+    location_id: str | None
+    resource_id: str | None
+    meter_point_id: str | None
+    slot_start: datetime
+    kilowatt_hours: Decimal
+    price_delta: Decimal
+    currency: str
+    is_in_time: bool
+    has_meter_point: bool
+
+    @property
+    def slot(self) -> CompensatedSlot:
+        """As it is compensated."""
+        return CompensatedSlot(self.price_delta, self.kilowatt_hours, has_meter_point=self.has_meter_point)
+
+
+# Of several values of a slot the newest holds. Usage of a location as a whole does not count beside that of its
+# resources.
+_USAGE = text("""
+select distinct on (usage.client_id, usage.event_id, usage.location_id, usage.resource_id, usage.slot_start)
+    client.client_id, usage.user_id, usage.event_id, usage.location_id, usage.resource_id,
+    coalesce(usage.meter_point_id, location.meter_point_ids[1]) as meter_point_id,
+    usage.slot_start, usage.kilowatt_hours, usage.reported_at
+from dr_usage usage
+    join dr_client client on client.id = usage.client_id
+    join dr_user usr on usr.client_id = usage.client_id and usr.user_id = usage.user_id
+    left join dr_location location on location.user_id = usr.id and location.location_id = usage.location_id
+where client.environment = :environment and usage.slot_start >= :start and usage.slot_start < :end
+    and usage.resource_id is not null
+    and (cast(:client_id as integer) is null or usage.client_id = :client_id)
+    and (cast(:user_id as text) is null or usage.user_id = :user_id)
+order by usage.client_id, usage.event_id, usage.location_id, usage.resource_id, usage.slot_start, usage.id desc
+""")
+
+
+def month_of(instant: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Return the local month in which an instant lies: its start, and the start of the next one."""
+    start = instant.astimezone(find_zone(zone)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    later = start.replace(year=start.year + (start.month == 12), month=start.month % 12 + 1)
+    return start, later
+
+
+def settle_user(session: Session, caller: Caller, user: DrUser, now: datetime, zone: str) -> UserCompensation:
+    """Add up the money of a user in the current month."""
+    start, end = month_of(now, zone)
+    lines = list(
+        settle(session, caller.environment, start, end, zone, client_id=caller.id, user_id=user.user_id)
+    )
+    amounts = compensate(line.slot for line in lines if line.is_in_time)
+    currency = lines[0].currency if lines else "NOK"
+    return UserCompensation(user.user_id, start, end, currency, amounts)
+
+
+def settle(
+    session: Session,
+    environment: str,
+    start: datetime,
+    end: datetime,
+    zone: str,
+    *,
+    client_id: int | None = None,
+    user_id: str | None = None,
+) -> Iterator[Settlement]:
+    """List what is paid for each reported slot of a period.
+
+    Args:
+        session: To read with.
+        environment: Of the clients.
+        start: Inclusive.
+        end: Exclusive.
+        zone: Whose months count.
+        client_id: Number of one partner; None: of all.
+        user_id: Of one user; None: of all.
+    """
+    parameters = {
+        "environment": environment,
+        "start": start,
+        "end": end,
+        "client_id": client_id,
+        "user_id": user_id,
+    }
+    prices: dict[str, tuple[str, Mapping[datetime, Decimal]]] = {}
+    for row in session.execute(_USAGE, parameters):
+        if row.event_id not in prices:
+            prices[row.event_id] = _prices(session, row.event_id)
+        currency, by_slot = prices[row.event_id]
+        price = by_slot.get(row.slot_start)
+        if price is not None:
+            yield _settlement(row, price, currency, zone)
+
+
+def _settlement(row: Row[Any], price: Decimal, currency: str, zone: str) -> Settlement:
+    return Settlement(
+        client_id=row.client_id,
+        user_id=row.user_id,
+        event_id=row.event_id,
+        location_id=row.location_id,
+        resource_id=row.resource_id,
+        meter_point_id=row.meter_point_id,
+        slot_start=row.slot_start,
+        kilowatt_hours=row.kilowatt_hours,
+        price_delta=price,
+        currency=currency,
+        is_in_time=is_in_time(row.slot_start, row.reported_at, zone),
+        has_meter_point=row.meter_point_id is not None,
+    )
+
+
+def _prices(session: Session, event_id: str) -> tuple[str, dict[datetime, Decimal]]:
+    """Read the price differences of an event by slot; none for other events than price curves."""
+    event = session.get_one(DrEvent, event_id)
+    if event.payload_type != "PriceCurve":
+        return "", {}
+    payload = write_payload(event.content, "PriceCurve", (), descriptors=None, received_at=event.modified_at)
+    curve = payload["priceCurveDelta"]
+    points = {parse_instant(p["timestamp"]): Decimal(str(p["price"])) for p in curve["points"]}
+    return curve["currency"], points
