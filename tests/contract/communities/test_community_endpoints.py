@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from flexmeasures.api.communities import community_views
+from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import CommunityService
+from flexmeasures.data.tables import Account, AccountRole, Community, CommunityMember, CommunityService
+from flexmeasures.services.users import create_user
 
 from .conftest import DAY, GENERATION, Caller, day_of, midnight, store
 
@@ -236,11 +240,80 @@ def test_foreign_and_unknown_services_are_not_found(staff, scene, number, servic
     assert (answer.status_code, answer.json) == (404, {"code": 404, "name": "Not Found"})
 
 
-def test_members_staff_and_admins_may_read(client, scene):
-    """Anybody with a role of member or staff in the community, and an admin."""
-    for email in ("staff@example.org", f"a{scene.service}@example.org", "admin@example.org"):
-        for path in paths(scene.service):
-            assert Caller(client, email, scene.community).get(path, **MAY_1).status_code == 200
+@pytest.fixture
+def people(app, scene):
+    """A matrix of people: who has a role in the community, who has rights on its account, and who has neither."""
+    with app.app_context():
+        session = db.session
+        account = session.get(Community, scene.community).account_id
+        consultancy = Account(name="Consultants", roles=[AccountRole(name="Consultancy")])
+        session.add(consultancy)
+        session.flush()
+        session.get(Account, account).consultancy_account_id = consultancy.id
+        for name, roles, account_id in (
+            ("own", [], account),
+            ("consultant", ["consultant"], consultancy.id),
+            ("clerk", [], consultancy.id),
+            ("reader", ["admin-reader"], None),
+            ("anonymous", ["anonymous"], account),
+        ):
+            user = create_user(
+                session,
+                email=f"{name}@example.org",
+                password_hash=hash_new_password("correct horse"),
+                roles=roles,
+            )
+            if account_id is not None:
+                user.account_id = account_id
+        session.execute(
+            db.update(CommunityMember).where(CommunityMember.name == "B").values(left_on=date(2020, 6, 1))
+        )
+        session.commit()
+    return scene
+
+
+# Who, on the eight routes, on a member's statements as staff, and on the projects of providers.
+RIGHTS = [
+    ("staff", 200, 200, 403),
+    ("a", 200, 403, 403),
+    ("b", 403, 403, 403),  # has left
+    ("provider", 403, 403, 200),
+    ("other", 403, 403, 403),
+    ("nobody", 403, 403, 403),
+    ("own", 200, 200, 403),
+    ("consultant", 200, 200, 403),
+    ("clerk", 403, 403, 403),
+    ("reader", 200, 200, 403),
+    ("anonymous", 403, 403, 403),
+    ("admin", 200, 200, 200),
+]
+
+
+@pytest.mark.parametrize(("who", "figures", "statements", "projects"), RIGHTS)
+def test_matrix_of_rights(client, people, who, figures, statements, projects):
+    """Each kind of person gets the same answer on all routes of a kind."""
+    email = f"{who}{people.service}" if who in "ab" else who
+    caller = Caller(client, f"{email}@example.org", people.community)
+    for path in (ROOT, *paths(people.service)):
+        assert caller.get(path, **MAY_1).status_code == figures, path
+    statement = f"{ROOT}/community_services/{people.service}/statements/{people.members['A']}"
+    assert caller.get(statement, **MAY_1).status_code == statements
+    assert caller.get("/api/energy-selfconsumption/projects").status_code == projects
+
+
+def test_every_route_of_communities_is_in_the_matrix(app):
+    """A new route needs a row: all that there are begin like those whose rights are tested."""
+    known = (
+        "/api/communities/community",
+        "/api/energy-communities/me",
+        "/api/energy-selfconsumption/projects",
+    )
+    rules = {rule.rule for rule in app.url_map.iter_rules() if "communit" in rule.endpoint}
+    public = {"/api/opendata/network", "/api/opendata/landing/<community_id>"}
+    assert {rule for rule in rules if not rule.startswith(known)} == public
+    tested = {path.replace("/1", "/<service_id>") for path in (ROOT, *paths(1))}
+    tested.add(f"{ROOT}/community_services/<service_id>/statements/<member_id>")
+    assert {rule for rule in rules if rule.startswith(ROOT)} == tested
 
 
 def test_pages_and_their_links(app, staff, scene):

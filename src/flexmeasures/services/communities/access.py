@@ -22,8 +22,10 @@ from flexmeasures.data.tables import (
 from flexmeasures.domain.communities.allocation import WHOLE
 from flexmeasures.domain.communities.life_cycle import ServiceStatus
 from flexmeasures.domain.errors import NotAllowed, NotFound
+from flexmeasures.domain.rights import Action, Kind, Thing, may
 from flexmeasures.services.communities.blocks import read_coefficients_of, takes_part
-from flexmeasures.services.users import is_admin
+from flexmeasures.services.rights import actor_of
+from flexmeasures.services.users import has_role, is_admin
 
 __all__ = [
     "MemberView",
@@ -60,26 +62,39 @@ class MemberView:
 def find_community_of(
     session: Session, user: User, community_id: int, today: date, roles: Sequence[str] = READERS
 ) -> Community:
-    """Get a community in which a user has a role.
+    """Get a community whose figures a user may read: with a role in it, or by rights on its account.
+
+    Those who may read its account are its own people, its consultants and admins.
 
     Raises:
-        NotAllowed: If the user has none of the roles there, or there is no such community: indistinguishable to the
-            caller.
+        NotAllowed: If the user may not, or there is no such community: indistinguishable to the caller.
     """
     community = session.get(Community, community_id) if 0 < community_id <= MAX_ID else None
-    if community is not None and not is_admin(user):
-        query = select(CommunityMember.id).where(
-            CommunityMember.community_id == community.id,
-            CommunityMember.user_id == user.id,
-            CommunityMember.role.in_(roles),
-            CommunityMember.joined_on <= today,
-            or_(CommunityMember.left_on.is_(None), CommunityMember.left_on >= today),
-        )
-        if session.scalar(query.limit(1)) is None:
-            community = None
-    if community is None:
+    if community is None or not (
+        _may_read_account(user, community) or _has_role_in(session, user, community, today, roles)
+    ):
         raise NotAllowed("You have no role in this community. Ask its staff.")
     return community
+
+
+def _may_read_account(user: User, community: Community) -> bool:
+    return may(actor_of(user), Action.READ, Thing(Kind.ACCOUNT, account_id=community.account_id))
+
+
+def _has_role_in(
+    session: Session, user: User, community: Community, today: date, roles: Sequence[str]
+) -> bool:
+    """Tell whether a user has one of some roles in a community today; an anonymous user has none."""
+    if has_role(user, "anonymous"):
+        return False
+    query = select(CommunityMember.id).where(
+        CommunityMember.community_id == community.id,
+        CommunityMember.user_id == user.id,
+        CommunityMember.role.in_(roles),
+        CommunityMember.joined_on <= today,
+        or_(CommunityMember.left_on.is_(None), CommunityMember.left_on >= today),
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def list_services(
