@@ -76,7 +76,7 @@ def _say(text: str, told: Any, is_json: bool) -> None:
 )
 @click.option("--timezone", help="Of its days; the profile's if left out.")
 @click.option("--zone", help="Of its emission factors; the profile's country if left out.")
-@click.option("--coordinator")
+@click.option("--coordinator", help="Who coordinates it.")
 @click.option("--member-goal", type=int, help="How many members it hopes for.")
 @as_json
 @with_appcontext
@@ -88,15 +88,19 @@ def add_community(as_json: bool, **fields: Any) -> None:
 
 
 @click.command("member")
-@click.option("--community-id", type=int, required=True)
+@click.option("--community-id", type=int, required=True, help="Id of the community.")
 @click.option("--name", required=True)
-@click.option("--surnames", default="")
+@click.option("--surnames", default="", help="Family names.")
 @click.option("--email", "user_email", help="Address of the user who acts as the member.")
 @click.option(
-    "--role", type=click.Choice(["member", "staff", "provider"]), default="member", show_default=True
+    "--role",
+    type=click.Choice(["member", "staff", "provider"]),
+    default="member",
+    show_default=True,
+    help="What the member is in the community.",
 )
-@click.option("--member-number")
-@click.option("--vat")
+@click.option("--member-number", help="Number in the books of the community.")
+@click.option("--vat", help="Tax number.")
 @click.option("--joined-on", type=Day(), help="First day; today if left out.")
 @click.option("--left-on", type=Day(), help="Last day.")
 @as_json
@@ -110,7 +114,7 @@ def add_member(as_json: bool, joined_on: date | None, **fields: Any) -> None:
 
 
 @click.command("service")
-@click.option("--community-id", type=int, required=True)
+@click.option("--community-id", type=int, required=True, help="Id of the community.")
 @click.option("--name", required=True)
 @click.option(
     "--type", default="photovoltaic", show_default=True, help="Such as car_sharing, battery, thermal."
@@ -123,7 +127,12 @@ def add_member(as_json: bool, joined_on: date | None, **fields: Any) -> None:
 @click.option("--sharing", type=JsonObject(), default="{}", help="Parameters of the method.")
 @click.option("--address", type=JsonObject(), default="{}", help="street, postal_code, city, state, country.")
 @click.option("--inscriptions-url", default="", help="Form for joining; none: inscriptions are closed.")
-@click.option("--emission-basis", type=click.Choice(["production", "selfconsumption"]), default="production")
+@click.option(
+    "--emission-basis",
+    type=click.Choice(["production", "selfconsumption"]),
+    default="production",
+    help="Which energy avoids emissions.",
+)
 @click.option("--intensity-sensor-id", type=int, help="Sensor of hourly emissions, such as in g/kWh.")
 @as_json
 @with_appcontext
@@ -136,15 +145,21 @@ def add_service(as_json: bool, **fields: Any) -> None:
 
 @click.command("supply-point")
 @service_id
-@click.option("--member-id", type=int, required=True)
+@click.option("--member-id", type=int, required=True, help="Id of the member.")
 @click.option("--cups", required=True, help="Its id at the grid operator.")
 @click.option("--sensor-id", type=int, help="Sensor of its consumption: energy or power.")
 @click.option("--inverted", "is_inverted", is_flag=True, help="The sensor counts consumption negative.")
 @click.option("--from", "starts_on", type=Day(), help="First day of taking part; not yet if left out.")
 @click.option("--until", "ends_on", type=Day(), help="Last day.")
-@click.option("--participation-percent", type=int, default=100, show_default=True)
+@click.option(
+    "--participation-percent",
+    type=int,
+    default=100,
+    show_default=True,
+    help="Part of its consumption that it offers [%].",
+)
 @click.option("--operator-sensor-id", type=int, help="Sensor of what the grid operator says that it used.")
-@click.option("--contracted-kw", type=float)
+@click.option("--contracted-kw", type=float, help="Contracted power [kW].")
 @click.option("--agreed-kw", type=float, help="Agreed participation [kW].")
 @click.option("--tariff", help="Such as 2.0TD.")
 @as_json
@@ -168,8 +183,8 @@ def add_supply_point(as_json: bool, **fields: Any) -> None:
     "--inverted/--not-inverted", "is_inverted", default=None, help="Whether it counts generation negative."
 )
 @click.option("--cil", help="Its id for settlement.")
-@click.option("--installed-kw", type=float)
-@click.option("--technology", default="photovoltaic", show_default=True)
+@click.option("--installed-kw", type=float, help="Installed power [kW].")
+@click.option("--technology", default="photovoltaic", show_default=True, help="Such as photovoltaic or wind.")
 @as_json
 @with_appcontext
 def add_plant(as_json: bool, **fields: Any) -> None:
@@ -230,7 +245,7 @@ def set_prices_of_service(service_id: int, prices: dict[str, Any]) -> None:
 
 
 @communities.command("set-table-state")
-@click.option("--table-id", type=int, required=True)
+@click.option("--table-id", type=int, required=True, help="Id of the distribution table.")
 @click.option("--from", "starts_on", type=Day(), help="First day on which it holds, to make it active.")
 @click.argument("state", type=click.Choice(["draft", "validated", "process", "active", "cancelled"]))
 def set_state(table_id: int, starts_on: date | None, state: str) -> None:
@@ -240,8 +255,8 @@ def set_state(table_id: int, starts_on: date | None, state: str) -> None:
 
 
 @communities.command("end-inscription")
-@click.option("--inscription-id", type=int, required=True)
-@click.option("--last-day", type=Day(), required=True)
+@click.option("--inscription-id", type=int, required=True, help="Id of the inscription.")
+@click.option("--last-day", type=Day(), required=True, help="Last day of taking part.")
 def leave(inscription_id: int, last_day: date) -> None:
     """Let a member leave a service after a day."""
     _do(lambda session: end_inscription(session, inscription_id, last_day))
@@ -249,9 +264,15 @@ def leave(inscription_id: int, last_day: date) -> None:
 
 
 @communities.command("export-table")
-@click.option("--table-id", type=int, required=True)
-@click.option("--year", type=click.IntRange(2000, 2100), required=True)
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=".", show_default=True)
+@click.option("--table-id", type=int, required=True, help="Id of the distribution table.")
+@click.option("--year", type=click.IntRange(2000, 2100), required=True, help="Calendar year that it covers.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    show_default=True,
+    help="Where the file is written.",
+)
 def export(table_id: int, year: int, folder: Path) -> None:
     """Write the distributor's file of a table."""
     name, content = _do(lambda session: export_table(session, table_id, year))
@@ -309,7 +330,13 @@ def differences(as_json: bool, service_id: int, first: date | None, last: date |
 
 @communities.command("propose-coefficients")
 @service_id
-@click.option("--kind", type=click.Choice(["fixed", "hourly"]), default="fixed", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["fixed", "hourly"]),
+    default="fixed",
+    show_default=True,
+    help="Constant, or for each hour of the year.",
+)
 @click.option(
     "--from", "first", type=Day(), help="First day of the profiles; a year before the last if left out."
 )
@@ -352,7 +379,9 @@ def propose(
 @communities.command("schedule-battery")
 @service_id
 @click.option("--asset-id", type=int, required=True, help="The battery.")
-@click.option("--hours", type=click.IntRange(1, 168), default=48, show_default=True)
+@click.option(
+    "--hours", type=click.IntRange(1, 168), default=48, show_default=True, help="How far ahead [h]."
+)
 @as_json
 def schedule_battery(as_json: bool, service_id: int, asset_id: int, hours: int) -> None:
     """Schedule the community's shared battery for self-consumption, and store the schedule."""

@@ -109,10 +109,17 @@ def _print(name: str, metrics: ServiceMetrics, values: list[tuple[str, float | N
 
 @click.command("community-statement")
 @service_id
-@click.option("--member-id", type=int, required=True)
+@click.option("--member-id", type=int, required=True, help="Id of the member.")
 @first_day
 @last_day
-@click.option("--format", "form", type=click.Choice(["json", "csv"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "csv"]),
+    default="csv",
+    show_default=True,
+    help="How they are written.",
+)
 @with_appcontext
 def show_statement(service_id: int, member_id: int, first: date | None, last: date | None, form: str) -> None:
     """Show the statements of a member, one for each month and supply point."""
