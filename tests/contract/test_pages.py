@@ -14,9 +14,11 @@ from flexmeasures.app import create
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset
+from flexmeasures.data.tables import Asset, Market
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid
+from flexmeasures.jobs.schedules import planning_of
+from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.services.users import create_user
 from flexmeasures.testing import CAST_DAY, store_values
 
@@ -493,6 +495,32 @@ def test_files_for_browsers_are_cached_for_ever_and_compressed(client):
         "tokens..css",
     ):
         assert client.get(f"/ui/static/{wrong}").status_code == 404
+
+
+def test_a_plan_is_told_in_words(app, cast, visit):
+    """Dashboard, asset and plan say what the battery does now and next; strangers see nothing of it."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with app.app_context():
+        market = db.session.get(Market, cast.market)
+        # Four cheap hours, then dear ones: the battery charges now and gives later.
+        store_values(db.session, market, now, np.concatenate([np.full(4, 10.0), np.full(20, 200.0)]))
+        battery = db.session.get(Asset, cast.assets["battery"])
+        battery.soc_datetime = now
+        order = PortfolioOrder((battery.id,), now, timedelta(hours=20), now)
+        assert reschedule(db.session, order, planning_of(app.config)).made == 1
+        db.session.commit()
+    owner = visit(cast.owner_email)
+    assert "Now and next" in owner.get("/").text
+    assert "1 asset follows its schedule." in owner.get("/").text
+    page = owner.get("/assets/3/").text
+    assert re.search(r"(Charges|Holds what it has|Discharges)", page)
+    plan = owner.get("/assets/3/plan").text
+    assert re.search(r'<td data-label="Action">charge</td>', plan)
+    assert "the price is better than the mean of the plan" in plan
+    charts = {one["name"]: one for one in owner.get("/assets/3/charts").json["charts"]}
+    assert [one["style"] for one in charts["power"]["lines"]] == ["schedule"]
+    assert charts["soc"]["lines"][0]["state"]
+    assert "Now and next" not in visit(cast.stranger_email).get("/").text
 
 
 def test_an_empty_installation_says_the_next_step(app, cast, visit):

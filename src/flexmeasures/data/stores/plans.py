@@ -104,7 +104,7 @@ def worth_of_energy_left(session: Session, plan_ids: Sequence[uuid.UUID]) -> dic
         return {}
     worth = PlanRecord.explanation["energy_left"]["worth"].as_float()
     query = select(PlanRecord.id, worth).where(PlanRecord.id.in_(plan_ids), worth.is_not(None))
-    return dict(session.execute(query).tuples().all())
+    return {number: value for number, value in session.execute(query)}  # noqa: C416 - rows are not pairs to mypy
 
 
 def insert_plans(session: Session, plans: Sequence[PlanRecord], kept: int) -> None:
