@@ -26,3 +26,12 @@ def starting(report: Report) -> None:
         target=0.05,
     )
     report("create the application", run("-c", "from flexmeasures.app import create; create('testing')"))
+    report(
+        "create what workers and most commands need",
+        run("-c", "from flexmeasures.foundation import *; lay_foundation('testing')"),
+    )
+    report(
+        "load the commands that show",
+        run("-c", "import flexmeasures.foundation, flexmeasures.cli.show"),
+        target=0.8,
+    )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, redirect, request
@@ -19,15 +16,10 @@ from flexmeasures.api.openapi import views as openapi
 from flexmeasures.api.usef import routes
 from flexmeasures.auth import browsers, hosts
 from flexmeasures.auth import setup as auth
-from flexmeasures.data import database
-from flexmeasures.instance import find_instance_path, make_private_folder, open_private_file
-from flexmeasures.settings import load_settings, provide_secret_key, read_environment
-from flexmeasures.start_notes import warn_at_start
+from flexmeasures.foundation import lay_foundation
 from flexmeasures.ui import api_docs, views
 
-__all__ = ["create"]
-
-log = logging.getLogger("flexmeasures")
+__all__ = ["add_doors", "create"]
 
 
 def create(
@@ -45,41 +37,29 @@ def create(
     Raises:
         SettingsError: If a setting is missing or wrong.
     """
-    environ = read_environment()
-    env = env or environ.get("FLASK_ENV") or "production"
-    told = (settings or {}).get("FLEXMEASURES_INSTANCE_PATH")
-    instance_path = Path(told).resolve() if told else find_instance_path(environ)
-    config_file = Path(path_to_config) if path_to_config else None
-    values, warnings = load_settings(env, instance_path, config_file, environ)
-    values.update(settings or {})
-    values["FLEXMEASURES_INSTANCE_PATH"] = str(instance_path)
-    values["SECRET_KEY"] = provide_secret_key(values, env, instance_path)
+    app = lay_foundation(env, path_to_config, settings)
+    add_doors(app)
+    return app
 
-    app = Flask(
-        "flexmeasures",
-        instance_path=str(instance_path),
-        static_folder=None,
-        template_folder="ui/templates",  # of the app: its pages win over those of extensions with the same names
-    )
+
+def add_doors(app: Flask) -> None:
+    """Give an app from `foundation` its doors: the APIs, pages and accounts, and what plugins bring."""
+    # Of the app: its pages win over those of extensions with the same names.
+    app.template_folder = "ui/templates"
     app.url_map.converters["int"] = _Number
-    app.config.update(values, ENV=env, TESTING=env == "testing")
-    _set_up_logging(app, instance_path)
-    for warning in warnings:
-        warn_at_start(log, "%s", warning)
     app.wsgi_app = browsers.SecureCookies(app.wsgi_app)  # type: ignore[method-assign]
-    if values["FLEXMEASURES_TRUSTED_PROXIES"]:
-        hops = values["FLEXMEASURES_TRUSTED_PROXIES"]
+    if app.config["FLEXMEASURES_TRUSTED_PROXIES"]:
+        hops = app.config["FLEXMEASURES_TRUSTED_PROXIES"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     access.register(app)
     bodies.register(app)
-    database.init_app(app, instance_path, fast=env == "testing")
     auth.init_app(app)
     CORS(
         app,
-        resources=values["CORS_RESOURCES"],
-        origins=values["CORS_ORIGINS"],
-        supports_credentials=values["CORS_SUPPORTS_CREDENTIALS"]
-        and not _is_everybody(values["CORS_ORIGINS"]),
+        resources=app.config["CORS_RESOURCES"],
+        origins=app.config["CORS_ORIGINS"],
+        supports_credentials=app.config["CORS_SUPPORTS_CREDENTIALS"]
+        and not _is_everybody(app.config["CORS_ORIGINS"]),
         expose_headers=[access.HEADER, "Retry-After"],
     )
     app.before_request(_insist_on_https)
@@ -96,7 +76,6 @@ def create(
     app.register_blueprint(api_docs.blueprint)
     problem.register(app)
     plugins.register(app)
-    return app
 
 
 class _Number(IntegerConverter):
@@ -117,35 +96,3 @@ def _insist_on_https() -> Response | None:
     if hosts.host_name(request.host) in hosts.LOCAL_HOSTS:
         return None
     return redirect(request.url.replace("http://", "https://", 1), code=308)  # type: ignore[return-value]
-
-
-class _PrivateFile(RotatingFileHandler):
-    """Log files that nobody but their owner may read: messages may name what is nobody else's business."""
-
-    def _open(self) -> Any:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=open_private_file)
-
-
-def _set_up_logging(app: Flask, instance_path: Path) -> None:
-    """Log to the console and, where the instance folder exists, to a file in it."""
-    # Flask logs to the logger of our name as well, and adds a handler of its own only if there is none.
-    log.setLevel(app.config["LOGGING_LEVEL"])
-    if log.handlers or app.testing:
-        return
-    console = logging.StreamHandler()
-    console.setFormatter(
-        logging.Formatter("[FLEXMEASURES][%(asctime)s] %(levelname)s [%(request_id)s]: %(message)s")
-    )
-    console.addFilter(access.RequestIdFilter())
-    log.addHandler(console)
-    folder = instance_path / "logs"
-    if instance_path.is_dir():
-        make_private_folder(folder)
-        file = _PrivateFile(folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True)
-        file.setFormatter(
-            logging.Formatter(
-                "%(asctime)s %(levelname)s [%(request_id)s] [%(pathname)s:%(lineno)d]: %(message)s"
-            )
-        )
-        file.addFilter(access.RequestIdFilter())
-        log.addHandler(file)

@@ -12,7 +12,6 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.cli.add_accounts import ACCOUNT_COMMANDS, create_told
 from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.coordination_clients import add_openadr_client
@@ -104,6 +103,8 @@ def user(
     check_new_user(db.session, email=email, username=username, roles=names, timezone=timezone)
     account_id = None if account is None else find_account(db.session(), account).id
     db.session.rollback()  # no transaction stays open while somebody types
+    from flexmeasures.auth.setup import hash_new_password  # noqa: PLC0415 - schedules are added without
+
     password_hash = hash_new_password(_read_password(password_stdin))
 
     @as_transaction
