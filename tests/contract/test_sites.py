@@ -1,12 +1,15 @@
 """Sites: devices behind one connection are planned as one, for events and by the clock, within its limits."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
+from flexmeasures import cli
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
@@ -319,3 +322,52 @@ def test_a_sensor_of_a_stranger_is_refused(app, cast, house):
     for number in (cast.foreign_asset, 99_999):
         with pytest.raises(FieldErrors, match="no such sensor"):
             house({"inflexible-consumption": [{"sensor": number}]}, "battery")
+
+
+@pytest.fixture
+def run(app, cast, monkeypatch):
+    """Run a command as a user types it."""
+    monkeypatch.setattr(cli, "_create_app", lambda *_: app)
+
+    def invoke(*words, succeeds=True):
+        done = CliRunner().invoke(cli.cli, [str(word) for word in words], env={"COLUMNS": "200"})
+        assert (done.exit_code == 0) == succeeds, done.output
+        return done.output
+
+    return invoke
+
+
+def test_a_site_on_the_command_line(app, cast, house, run):
+    """A site is set up, planned, shown with its parts and costs, and its plan with what bound in each slot."""
+    site = house({}, "battery", "two_way", battery=0.0)
+    assert "is set" in run("add", "flex-context", '{"site-power-capacity": "500 kW"}', "--asset", site)
+    assert "no plan yet" in run("show", "site", "--asset", site)
+    window = ("--start", "2015-01-02T00:00Z", "--horizon", "PT24H")
+    assert "Scheduled 1 of 1" in run("add", "schedules", "--asset", site, *window)
+    shown = run("show", "site", "--asset", cast.assets["battery"])
+    assert "Test battery" in shown
+    assert 'site-power-capacity: "500 kW"' in shown
+    data = json.loads(run("show", "site", "--asset", site, "--json"))
+    assert [part["depth"] for part in data["parts"]] == [0, 1, 1]
+    # 4 MWh are bought at 90 and sold at 100 through 0.5 MW: 8 h each way.
+    assert data["plan"]["cost"] == pytest.approx(-4 * 10, abs=0.01)
+    assert sum(part["energy_cost"] or 0 for part in data["parts"]) == pytest.approx(-40, abs=0.01)
+    explained = run("show", "schedule", "--asset", cast.assets["two_way"], "--site", "--explain")
+    assert "import limit" in explained
+    assert "Saving: 40.00 EUR" in explained
+    plan = json.loads(run("show", "schedule", "--asset", site, "--site", "--json"))
+    assert max(plan["net_mw"]) == pytest.approx(0.5)
+    assert set(plan["devices"]) == {"Test battery", "Test charging station (bidirectional)"}
+    assert "taken away" in run("add", "flex-context", "--none", "--asset", site)
+    assert "belongs to no site" in run("show", "site", "--asset", site, succeeds=False)
+
+
+def test_what_is_wrong_is_said_on_the_command_line(run, house):
+    """A wrong flex context, an unknown asset and missing words are refused with what to do."""
+    site = house({}, "battery")
+    assert "one like MW" in run(
+        "add", "flex-context", '{"site-power-capacity": "3 apples"}', "--asset", site, succeeds=False
+    )
+    assert "no asset with id 999" in run("add", "flex-context", "{}", "--asset", 999, succeeds=False)
+    assert "either a flex context or --none" in run("add", "flex-context", "--asset", site, succeeds=False)
+    assert "no plan of the site" in run("show", "schedule", "--asset", site, "--site", succeeds=False)

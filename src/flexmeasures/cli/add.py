@@ -17,6 +17,7 @@ from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.coordination_clients import add_openadr_client
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
+from flexmeasures.cli.sites import add_flex_context
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
 from flexmeasures.data.transactional import as_transaction
@@ -45,6 +46,7 @@ __all__ = ["add"]
 
 add = AppGroup("add", help="Add structure, accounts, users, assets, markets, sensors, schedules.")
 add.add_command(add_schedules)
+add.add_command(add_flex_context)
 for _command in (*ACCOUNT_COMMANDS, *ADDERS):
     add.add_command(_command)
 

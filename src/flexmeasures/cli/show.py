@@ -17,10 +17,12 @@ from flexmeasures.cli.order_book import show_order_book, show_orders, show_settl
 from flexmeasures.cli.parameters import Instant
 from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.cli.show_rows import ROW_COMMANDS
+from flexmeasures.cli.sites import print_site_plan, show_site
 from flexmeasures.cli.storage import show_storage
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
+from flexmeasures.services.schedules.show_site import find_shown_site_plan
 
 __all__ = ["show"]
 
@@ -28,6 +30,7 @@ _LEAST_MONEY = 0.005
 """Less than this is shown as nothing."""
 
 show = AppGroup("show", help="Show what there is: accounts, assets, beliefs, schedules, orders.")
+show.add_command(show_site)
 show.add_command(show_metrics)
 show.add_command(show_statement)
 
@@ -40,9 +43,17 @@ show.add_command(show_statement)
 @click.option(
     "--explain", is_flag=True, help="Also show what bound in each slot, and what energy is worth there."
 )
+@click.option("--site", "of_site", is_flag=True, help="Show the plan of the whole site of the asset.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, reasons included.")
-def show_schedule(asset_id: int, at: datetime | None, explain: bool, as_json: bool) -> None:
+def show_schedule(asset_id: int, at: datetime | None, explain: bool, of_site: bool, as_json: bool) -> None:
     """Show the schedule of an asset: its slots, its cost beside simple plans, and what it misses."""
+    if of_site:
+        plan = find_shown_site_plan(db.session(), asset_id, at)
+        if as_json:
+            click.echo(json.dumps(plan.as_data(), ensure_ascii=False, indent=2, allow_nan=False))
+        else:
+            print_site_plan(plan, explain)
+        return
     shown = find_shown_schedule(db.session(), asset_id, at)
     if as_json:
         click.echo(json.dumps(shown.as_data(), ensure_ascii=False, indent=2, allow_nan=False))

@@ -11,7 +11,7 @@ import orjson
 import psycopg
 from psycopg.types.json import Jsonb
 from sqlalchemy import Select, delete, exists, func, or_, select
-from sqlalchemy.orm import Session, contains_eager, defer, joinedload
+from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
 
 from flexmeasures.data.stores.arrays import Float8Array, register_dumpers
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, PlanDevice, PlanRecord
@@ -19,6 +19,7 @@ from flexmeasures.data.tables import Asset, AssetType, DeviceState, PlanDevice, 
 __all__ = [
     "find_device_plan",
     "find_device_plan_of_event",
+    "find_plan",
     "insert_plans",
     "latest_device_plans",
     "list_flexible_asset_ids",
@@ -91,6 +92,15 @@ def find_device_plan_of_event(session: Session, sensor_id: int, event_id: int) -
     """Find what the plan says that was made for a UDI event of a device; the last one, if it was sent again."""
     query = _plans_of(sensor_id).where(PlanDevice.udi_event_id == event_id)
     return session.scalar(query.options(*_LARGE))
+
+
+def find_plan(session: Session, asset_id: int, at: datetime | None = None) -> PlanRecord | None:
+    """Find the newest plan of an asset with its parts; of those that cover an instant, if one is given."""
+    query = select(PlanRecord).where(PlanRecord.asset_id == asset_id)
+    if at is not None:
+        query = query.where(PlanRecord.start <= at, PlanRecord.end > at)
+    query = query.order_by(*_NEWEST_FIRST).limit(1)
+    return session.scalar(query.options(joinedload(PlanRecord.source), selectinload(PlanRecord.devices)))
 
 
 def _plans_of(sensor_id: int) -> Select[tuple[PlanDevice]]:
