@@ -138,3 +138,13 @@ def test_each_test_of_the_page_about_communities_exists():
     folders = (ROOT / "tests/contract/communities", ROOT / "tests/unit/domain/communities")
     written = "".join(path.read_text(encoding="utf-8") for each in folders for path in each.glob("test_*.py"))
     assert {name for name in named if f"\ndef {name}(" not in written} == set()
+
+
+@pytest.mark.parametrize("name", ["openadr3.md", "coordination-partner-api.md"])
+def test_each_test_of_the_coordination_pages_exists(name):
+    """The pages about coordination name tests that there are."""
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", page(name))
+    assert len(named) > 10
+    for file, test in named:
+        text = (ROOT / "tests/contract/coordination" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, (file, test)

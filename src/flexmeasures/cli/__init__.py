@@ -30,6 +30,11 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
         "Work with energy communities: statuses, tables, proposals, files.",
         True,
     ),
+    "coordination": (
+        "flexmeasures.cli.coordination:coordination",
+        "Send price curves; see deliveries, acknowledgements and reports; settle.",
+        True,
+    ),
     "db": ("flexmeasures.cli.database:db", "Upgrade, downgrade and inspect the database schema.", True),
     "db-ops": (
         "flexmeasures.cli.db_ops:db_ops",

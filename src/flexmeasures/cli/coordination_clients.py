@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import click
+from flask.cli import with_appcontext
 
 from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
@@ -33,6 +34,7 @@ __all__ = ["add_openadr_client"]
 )
 @click.option("--account-id", type=int, help="The account that it belongs to.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@with_appcontext
 def add_openadr_client(
     client_id: str,
     client_secret: str | None,
