@@ -27,6 +27,7 @@ ARGUMENTS = {
     "flexmeasures show orders": ("--asset", "BATTERY", *NOW),
     "flexmeasures show schedule": ("--asset", "BATTERY"),
     "flexmeasures show settlement": ("--asset", "BATTERY", *NOW),
+    "flexmeasures show storage": (),
     "shapeshifter_uftp demo": (),
     "shapeshifter_uftp status": ("--domain", "agr.example", "--role", "AGR", "--journal", "JOURNAL"),
 }
