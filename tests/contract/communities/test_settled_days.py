@@ -215,6 +215,27 @@ def test_new_readings_between_settling_and_committing_are_not_lost(app, session,
     assert kwh(totals(session, scene, DAY))[1] == pytest.approx(11)
 
 
+def test_a_day_has_one_note_however_often_its_readings_come(app, session, scene):
+    """Notes that a day has changed do not pile up; one that is being taken away does not count."""
+    totals(session, scene, DAY)
+    session.commit()
+    count = db.text("select count(*) from community_stale where service_id = :id")
+    for number in range(6):
+        sensor = scene.sensors["ABC"[number % 3]]
+        store(sensor, midnight(DAY) + number * HOUR, [0.5], ago=timedelta(days=1))
+        session.commit()
+    assert session.scalar(count, {"id": scene.service}) == 1
+    # This session settles and has not committed: the note is gone for it, and locked for others.
+    assert kwh(totals(session, scene, DAY))[1] == pytest.approx(13)
+    with app.app_context():
+        other = db.session
+        store(scene.sensors["A"], midnight(DAY) + 20 * HOUR, [1.0], ago=timedelta(days=1))
+        other.commit()
+    session.commit()
+    assert session.scalar(count, {"id": scene.service}) == 1
+    assert kwh(totals(session, scene, DAY))[1] == pytest.approx(14)
+
+
 def test_forecasts_are_no_readings(session, scene):
     """A value that was held before its event had ended does not count as measured."""
     store(scene.plant_sensor, midnight(DAY + timedelta(days=1)), day_of(GENERATION), ago=timedelta(hours=-1))

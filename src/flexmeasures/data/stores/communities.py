@@ -57,10 +57,20 @@ select meter.id, reading.* from unnest(%(ids)s::int[]) meter(id) cross join late
 ) reading
 """
 
+# Whole local days, so that a day has one note however often its readings come. A note that is there already will do,
+# unless somebody is taking it away right now: such a row is locked, and skipped. One that will do is locked in turn, so
+# that whoever takes it away waits for these readings.
 MARK_STALE = (
-    "insert into community_stale (service_id, since, until)"
-    " select distinct service_id, %(since)s::timestamptz, %(until)s::timestamptz"
-    " from community_meter where sensor_id = any(%(measured)s::int[])"
+    "insert into community_stale (service_id, since, until) select note.service_id, note.since, note.until from ("
+    " select distinct meter.service_id,"
+    " date_trunc('day', %(since)s::timestamptz at time zone timezone) at time zone timezone as since,"
+    " (date_trunc('day', %(until)s::timestamptz at time zone timezone) + interval '1 day') at time zone timezone"
+    " - interval '1 microsecond' as until"
+    " from community_meter meter join community_service on community_service.id = meter.service_id"
+    " join community on community.id = community_service.community_id"
+    " where meter.sensor_id = any(%(measured)s::int[])) note"
+    " where not exists (select from community_stale known where known.service_id = note.service_id"
+    " and known.since <= note.since and known.until >= note.until for key share skip locked)"
 )
 """Notes that readings have changed, for services that settle by them; in the transaction that stores them."""
 
