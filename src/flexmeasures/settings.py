@@ -387,10 +387,10 @@ SETTINGS: tuple[Setting, ...] = (
         "`client_key` for clients.",
     ),
     Setting(
-        "FLEXMEASURES_MDNS",
-        bool,
-        False,
-        "Whether the OpenADR server is announced in the local network by mDNS (package extra `mdns`).",
+        "FLEXMEASURES_MDNS_URL",
+        str | None,
+        None,
+        "Address of the web server in the local network, announced there by mDNS (package extra `mdns`); unset: not.",
     ),
     # Demonstrations
     Setting(

@@ -18,6 +18,7 @@ from flexmeasures.cli.coordination_clients import add_openadr_client
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.cli.sites import add_flex_context
+from flexmeasures.cli.upstreams import add_upstream
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
 from flexmeasures.data.transactional import as_transaction
@@ -61,6 +62,7 @@ _OF_CONNECTIONS = {
 for _adder in ADDERS:
     add.add_command(_adder)
 add.add_command(add_openadr_client)
+add.add_command(add_upstream)
 
 minutes = click.option(
     "--event-resolution",

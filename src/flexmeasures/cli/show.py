@@ -19,6 +19,7 @@ from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.cli.show_rows import ROW_COMMANDS
 from flexmeasures.cli.sites import print_site_plan, show_site
 from flexmeasures.cli.storage import show_storage
+from flexmeasures.cli.upstreams import show_limits, show_upstreams
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
@@ -33,6 +34,8 @@ show = AppGroup("show", help="Show what there is: accounts, assets, beliefs, sch
 show.add_command(show_site)
 show.add_command(show_metrics)
 show.add_command(show_statement)
+show.add_command(show_limits)
+show.add_command(show_upstreams)
 
 
 @show.command("schedule")

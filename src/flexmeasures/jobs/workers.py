@@ -43,6 +43,7 @@ from flexmeasures.jobs.recovery import (
     note_run,
 )
 from flexmeasures.jobs.rehearsal import rehearse
+from flexmeasures.jobs.upstreams import place_due_upstreams
 
 __all__ = ["FlexWorker", "WorkerCrashed", "make_worker"]
 
@@ -197,6 +198,7 @@ class FlexWorker:
         while place_forecasts(self._engine, self._connection):
             pass
         look_for_due(self._engine, self._connection)
+        place_due_upstreams(self._engine, self._connection)
 
 
 def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> FlexWorker:

@@ -20,6 +20,7 @@ from flexmeasures.data.tables import DrNotification
 from flexmeasures.domain.coordination.notifications import Notification, Viewer
 from flexmeasures.domain.errors import PeerUnreachable
 from flexmeasures.services.coordination.notifications import CHANNEL, from_row, read_published
+from flexmeasures.streams.announce import announced
 from flexmeasures.streams.broker import Publisher, read_broker_address
 from flexmeasures.streams.door import StreamDoor
 from flexmeasures.streams.feed import Feed
@@ -86,7 +87,11 @@ class StreamServer:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         with socket.create_server((self._host, self.port), family=family, backlog=1024) as listening:
             self.port = listening.getsockname()[1]
-            with _running(self._feed), _running(self._broker) if self._broker else contextlib.nullcontext():
+            with (
+                announced(self._app.config["FLEXMEASURES_MDNS_URL"]),
+                _running(self._feed),
+                _running(self._broker) if self._broker else contextlib.nullcontext(),
+            ):
                 asyncio.run(self._serve(listening, on_ready))
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.domain.coordination import Claim, GridSignals, SignalKind, Span
 
-__all__ = ["SignalRow", "read_signals", "signal_rows"]
+__all__ = ["SignalRow", "flexible_parts", "read_signals", "signal_rows"]
 
 # An asset has to keep what is asked of itself and of all that it is a part of.
 _SIGNALS = text("""
@@ -103,3 +103,22 @@ def signal_rows(
         yield SignalRow(
             row.asset_id, row.holder_id, kind, source, Claim(span, row.event_id, row.version, row.priority)
         )
+
+
+_PARTS = text("""
+with recursive tree as (
+    select id from asset where id = :id
+    union all
+    select asset.id from tree join asset on asset.parent_id = tree.id)
+select asset.id, asset.power_sensor_id from tree join asset using (id)
+    join asset_type on asset_type.name = asset.asset_type_name
+where asset.power_sensor_id is not null
+    and (asset.flex_model is not null or asset_type.flex_model is not null or asset_type.name = any(:types))
+order by asset.id
+""")
+
+
+def flexible_parts(session: Session, asset_id: int, flexible: Collection[str]) -> dict[int, int]:
+    """List an asset and its parts as far as they can be planned: the sensor of its power by asset."""
+    rows = session.execute(_PARTS, {"id": asset_id, "types": sorted(flexible)})
+    return {row.id: row.power_sensor_id for row in rows}
