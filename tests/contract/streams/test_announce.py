@@ -64,7 +64,7 @@ def test_nothing_is_announced_unless_it_is_set():
 def test_a_host_without_an_address_is_explained():
     """The message names the setting and the host."""
     with (
-        pytest.raises(SettingsError, match="FLEXMEASURES_MDNS_URL names 'no.such.host.invalid'"),
+        pytest.raises(SettingsError, match=r"FLEXMEASURES_MDNS_URL names 'no\.such\.host\.invalid'"),
         announced("http://no.such.host.invalid:5000", interfaces=["127.0.0.1"]),
     ):
         pass
