@@ -5,7 +5,6 @@ Every command is loaded when it is called, so that ``flexmeasures --help`` need 
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -161,8 +160,6 @@ def _create_app(*_: Any) -> Any:
         from flexmeasures.app import add_doors  # noqa: PLC0415 - loads the whole platform
 
         add_doors(app)
-    gc.freeze()
-    gc.enable()
     return app
 
 
@@ -196,8 +193,6 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line."""
-    # While modules are loaded nothing becomes garbage.
-    gc.disable()
     _read_env_files()
     cli(prog_name="flexmeasures")
 
