@@ -87,3 +87,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.textContent = "Copied";
   });
 }
+
+// What scrolls can be reached by keyboard.
+const reach = () => {
+  for (const part of document.querySelectorAll(".table:not([tabindex])")) if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+};
+reach();
+document.addEventListener("loaded", reach);

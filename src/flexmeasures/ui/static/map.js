@@ -55,13 +55,13 @@ function choosePlace(map) {
   const at = [parseFloat(lat.value), parseFloat(lng.value)];
   const has = at.every(Number.isFinite);
   map.setView(has ? at : [50, 8], has ? 6 : 3);
-  let marker = has ? L.marker(at, { icon: symbol(element.dataset.type || "other", element.dataset.icons) }).addTo(map) : null;
+  let marker = has ? L.marker(at, { icon: symbol(element.dataset.type || "other", element.dataset.icons), keyboard: false, interactive: false }).addTo(map) : null;
   map.on("click", (event) => {
     const place = event.latlng.wrap();
     lat.value = place.lat.toFixed(4);
     lng.value = place.lng.toFixed(4);
     marker?.remove();
-    marker = L.marker(place, { icon: symbol(element.dataset.type || "other", element.dataset.icons) }).addTo(map);
+    marker = L.marker(place, { icon: symbol(element.dataset.type || "other", element.dataset.icons), keyboard: false, interactive: false }).addTo(map);
   });
 }
 
