@@ -101,6 +101,9 @@ unit: $(VENV)/.installed-test
 docs: $(VENV)/.installed-test ## Write the generated parts of the documentation
 	@$(BIN)/python docs/reference/generate.py
 
+accuracy: $(VENV)/.installed ## Measure the accuracy of forecasts on the series in the folder DATA, and write the page
+	@$(BIN)/python docs/reference/accuracy_report.py $(DATA)
+
 e2e: $(VENV)/.installed-test ## Stories through a real browser (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest -m e2e
 

@@ -243,6 +243,18 @@ SETTINGS: tuple[Setting, ...] = (
         "How far ahead the state of charge of a UDI event may lie; later ones are refused.",
     ),
     # Tokens
+    Setting(
+        "OPEN_METEO_URL",
+        str,
+        "https://api.open-meteo.com",
+        "Where `flexmeasures add external-weather-forecasts` asks; any service with the JSON format of Open-Meteo.",
+    ),
+    Setting(
+        "OPEN_METEO_API_KEY",
+        str | None,
+        None,
+        "Key of a customer of that service; it may be asked without one.",
+    ),
     Setting("DARK_SKY_API_KEY", str | None, None, "Token for the DarkSky weather service."),
     Setting("MAPBOX_ACCESS_TOKEN", str | None, None, "Token for maps by MapBox."),
     Setting(

@@ -15,10 +15,12 @@ from flask.cli import AppGroup
 from flexmeasures.cli.add_accounts import ACCOUNT_COMMANDS, create_told
 from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.coordination_clients import add_openadr_client
+from flexmeasures.cli.forecasts import add_forecasts
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.cli.sites import add_flex_context
 from flexmeasures.cli.upstreams import add_upstream
+from flexmeasures.cli.weather import add_external_weather_forecasts
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import User
 from flexmeasures.data.transactional import as_transaction
@@ -48,6 +50,8 @@ __all__ = ["add"]
 add = AppGroup("add", help="Add structure, accounts, users, assets, markets, sensors, schedules.")
 add.add_command(add_schedules)
 add.add_command(add_flex_context)
+add.add_command(add_forecasts)
+add.add_command(add_external_weather_forecasts)
 for _command in (*ACCOUNT_COMMANDS, *ADDERS):
     add.add_command(_command)
 

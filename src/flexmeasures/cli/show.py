@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flexmeasures.cli.forecasts import show_accuracy
 from flexmeasures.cli.order_book import show_order_book, show_orders, show_settlement
 from flexmeasures.cli.parameters import Instant
 from flexmeasures.cli.show_communities import show_metrics, show_statement
@@ -36,6 +37,7 @@ show.add_command(show_metrics)
 show.add_command(show_statement)
 show.add_command(show_limits)
 show.add_command(show_upstreams)
+show.add_command(show_accuracy)
 
 
 @show.command("schedule")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import redis
@@ -24,7 +25,7 @@ from flexmeasures.jobs.queues import get_queue
 from flexmeasures.services.forecasts.make import ForecastRules, Made, make_forecasts
 from flexmeasures.services.forecasts.orders import ForecastOrder
 
-__all__ = ["configured_rules", "place_forecasts", "run_forecast"]
+__all__ = ["configured_rules", "enqueue_forecasts", "place_forecasts", "run_forecast"]
 
 JOB_TIMEOUT = timedelta(minutes=30)
 
@@ -56,14 +57,28 @@ def place_forecasts(engine: Engine, connection: redis.Redis) -> int:
 
 
 def _enqueue(connection: redis.Redis, orders: Sequence[WaitingOrder]) -> None:
-    """Place the jobs of orders: all in one message to the job store, after one that asks which of them it has."""
-    jobs = {
-        f"{order.name}-{int(horizon.total_seconds())}": ForecastOrder(
-            order.sensor_id, order.measured_from + horizon, order.measured_until + horizon, horizon
-        )
-        for order in join_orders(orders)
-        for horizon in order.horizons
-    }
+    """Place the jobs of stored orders."""
+    _place(
+        connection,
+        {
+            f"{order.name}-{int(horizon.total_seconds())}": ForecastOrder(
+                order.sensor_id, order.measured_from + horizon, order.measured_until + horizon, horizon
+            )
+            for order in join_orders(orders)
+            for horizon in order.horizons
+        },
+    )
+
+
+def enqueue_forecasts(connection: redis.Redis, orders: Sequence[ForecastOrder]) -> int:
+    """Place orders of a batch, and count them."""
+    batch = uuid4().hex
+    _place(connection, {f"forecast-{batch}-{number}": order for number, order in enumerate(orders)})
+    return len(orders)
+
+
+def _place(connection: redis.Redis, jobs: Mapping[str, ForecastOrder]) -> None:
+    """Place jobs by id: all in one message to the job store, after one that asks which of them it has."""
     if not jobs:
         return
     queue = get_queue(connection, "forecasting")

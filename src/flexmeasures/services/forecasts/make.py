@@ -15,7 +15,7 @@ from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Sensor
 from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
-from flexmeasures.domain.errors import NotEnoughData, NotFound
+from flexmeasures.domain.errors import InvalidInput, NotEnoughData, NotFound
 from flexmeasures.domain.forecasting import (
     DEFAULT_MODEL,
     Case,
@@ -30,7 +30,7 @@ from flexmeasures.domain.forecasting import (
     known_measurements,
     shortest_lag,
 )
-from flexmeasures.domain.time import Instants, event_grid, from_datetime64
+from flexmeasures.domain.time import Instants, event_grid, format_duration, from_datetime64
 from flexmeasures.services.forecasts.facts import Situation, read_facts
 from flexmeasures.services.forecasts.orders import ForecastOrder
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
@@ -88,7 +88,7 @@ def make_forecasts(session: Session, order: ForecastOrder, rules: ForecastRules 
         NotFound: If there is no such sensor any more, or no such model.
         NotEnoughData: If nothing was measured in time.
         BadValues: If what was measured cannot be power, but is readings of a meter.
-        InvalidInput: If the horizon is not supported.
+        InvalidInput: If the horizon is not supported, or shorter than an event.
     """
     rules = rules or ForecastRules()
     model = find_model(order.model or rules.model)
@@ -96,6 +96,11 @@ def make_forecasts(session: Session, order: ForecastOrder, rules: ForecastRules 
     sensor = session.get(Sensor, order.sensor_id)
     if sensor is None:
         raise NotFound(f"There is no sensor with id {order.sensor_id} any more.")
+    if sensor.event_resolution > order.horizon:
+        raise InvalidInput(
+            f"An event of sensor {sensor.id} lasts {format_duration(sensor.event_resolution)}: it cannot be forecast "
+            f"{format_duration(order.horizon)} before its end, when it has begun. Choose a longer horizon."
+        )
     events = _events_of(sensor, order)
     if not len(events.starts):
         return Made(0, model.name)
