@@ -85,7 +85,7 @@ class Report:
         self._line(text)
 
     def figure(self, name: str, value: float, unit: str, target: str = "") -> None:
-        """Print a figure that is no duration, such as memory."""
+        """Print a figure that is not a duration, such as memory."""
         self._line(f"{name:<62} {value:>10,.1f} {unit}  {target}".rstrip())
 
     def _line(self, text: str) -> None:

@@ -86,7 +86,7 @@ def describe_setting(setting: Setting) -> str:
 
 
 def all_commands(group: click.Group = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """List all commands that are no groups, by their full names."""
+    """List all commands that are not groups, by their full names."""
     with click.Context(group) as context:
         for name in group.list_commands(context):
             command = group.get_command(context, name)

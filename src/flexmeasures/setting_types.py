@@ -96,7 +96,7 @@ def _as_positive_duration(duration: timedelta) -> timedelta:
 
 
 def _with_scheme(*schemes: str) -> AfterValidator:
-    """Check how an address begins; without "://" it is no address but a host."""
+    """Check how an address begins; without "://" it is not an address but a host."""
 
     def check(text: str) -> str:
         scheme, separator, _ = text.partition("://")

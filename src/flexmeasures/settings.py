@@ -512,7 +512,7 @@ def _apply(values: dict[str, Any], warnings: list[str], found: Mapping[str, Any]
             values[name] = value  # of a plugin or an extension
         if name.startswith(_OURS) or nearest:
             hint = f" Did you mean {nearest}?" if nearest else ""
-            warnings.append(f"{name}, set in {where}, is no setting of FlexMeasures.{hint}")
+            warnings.append(f"{name}, set in {where}, is not a setting of FlexMeasures.{hint}")
 
 
 def _nearest(name: str) -> str | None:

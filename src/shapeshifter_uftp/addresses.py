@@ -80,7 +80,7 @@ class DirectoryAddressBook:
             entries = json.loads(path.read_text(encoding="utf-8"))
             participants = [Participant(**{**entry, "role": UsefRole(entry["role"])}) for entry in entries]
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InvalidValue(f"{path} is no address book: {error}") from error
+            raise InvalidValue(f"{path} is not an address book: {error}") from error
         return {(p.domain, p.role): p for p in participants}
 
     def add(self, participant: Participant) -> None:

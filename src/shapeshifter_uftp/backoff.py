@@ -52,7 +52,7 @@ class Backoff:
     def is_last(self, attempts: int) -> bool:
         """Tell whether a number of failed attempts fills the time: the pauses between them, without jitter.
 
-        Attempts are counted rather than hours, because the time in which no service ran is no time of trying.
+        Attempts are counted rather than hours, because the time in which no service ran is not a time of trying.
 
         >>> policy = Backoff(first_pause=1.0, longest_pause=4.0, give_up_after=10.0)  # pauses of 1, 2, 4, 4 s
         >>> [policy.is_last(n) for n in (1, 3, 4, 5)]

@@ -86,7 +86,7 @@ class DnsAddressBook:
         """Look up the version of the specification that a domain speaks."""
         text = self._query(f"_usef.{domain}", "TXT", refresh).strip()
         if not re.fullmatch(r"\d+\.\d+\.\d+", text):
-            raise ServiceDiscoveryException(f"_usef.{domain} says {text!r}, which is no version")
+            raise ServiceDiscoveryException(f"_usef.{domain} says {text!r}, which is not a version")
         return text
 
     def keys(self, domain: str, role: UsefRole, *, refresh: bool = False) -> str:
@@ -105,7 +105,7 @@ class DnsAddressBook:
         host = self._query(f"_http._{role.lower()}._usef.{domain}", "CNAME", refresh).rstrip(".")
         if not _HOST.fullmatch(host):
             raise ServiceDiscoveryException(
-                f"The endpoint record of {role} {domain} says {host!r}, which is no host"
+                f"The endpoint record of {role} {domain} says {host!r}, which is not a host"
             )
         return endpoint_url(host, version)
 

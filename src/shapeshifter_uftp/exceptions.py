@@ -140,7 +140,7 @@ class MessageTooLargeException(TransportError):
 
 
 class SchemaException(TransportError):
-    """The envelope or the message inside it is no XML, or not as its schema says."""
+    """The envelope or the message inside it is not XML, or not as its schema says."""
 
     default_status = 400
 

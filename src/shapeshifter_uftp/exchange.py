@@ -151,7 +151,7 @@ class Exchange:
         """Take an HTTP answer.
 
         Raises:
-            ClientTransportException: It is no success.
+            ClientTransportException: It is not a success.
             InvalidSignatureException: It has a body that the partner did not sign.
             UnverifiedAnswerException: It has a signed body, and there is no key to verify it.
         """
@@ -214,7 +214,7 @@ class Exchange:
                 raise UnverifiedAnswerException(
                     "The message was taken, with an answer that cannot be read"
                 ) from None
-            _log.debug("The answer to %s is no signed message: ignored", self.sent.message_id)
+            _log.debug("The answer to %s is not a signed message: ignored", self.sent.message_id)
             return self._stored()
         answer = message_from_xml(self._open(envelope))
         if answer.sender_domain not in {None, envelope.sender_domain}:

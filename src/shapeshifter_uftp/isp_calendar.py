@@ -31,7 +31,7 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidValue(
-            f"{name!r} is no known time zone: give an IANA name, as Europe/Amsterdam"
+            f"{name!r} is not a known time zone: give an IANA name, as Europe/Amsterdam"
         ) from error
 
 
@@ -77,7 +77,7 @@ def isp_count(day: dt.date, time_zone: str, isp_duration: dt.timedelta) -> int:
     100
     """
     if not isinstance(isp_duration, dt.timedelta) or isp_duration <= dt.timedelta():
-        raise InvalidValue(f"{isp_duration!r} is no ISP duration: it must be longer than nothing")
+        raise InvalidValue(f"{isp_duration!r} is not an ISP duration: it must be longer than nothing")
     start, end = day_bounds(day, time_zone)
     return (end - start) // isp_duration
 
@@ -102,7 +102,7 @@ def instant_of(text: str, time_zone: str | None = None) -> dt.datetime:
     '2030-06-11T22:00:00+00:00'
 
     Raises:
-        InvalidValue: It is no instant.
+        InvalidValue: It is not an instant.
     """
     cleaned, midnights = _END_OF_DAY.subn("T00:00:00", text.strip())
     if "." in cleaned:  # datetime knows six decimals, the wire up to nine
@@ -116,7 +116,7 @@ def instant_of(text: str, time_zone: str | None = None) -> dt.datetime:
         return instant.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidValue(
-            f"{text!r} is no instant: write yyyy-mm-ddThh:mm:ss and a zone, as +02:00"
+            f"{text!r} is not an instant: write yyyy-mm-ddThh:mm:ss and a zone, as +02:00"
         ) from error
 
 

@@ -83,7 +83,7 @@ def parse(xml: bytes) -> Any:
     """Parse bytes to an element tree.
 
     Raises:
-        SchemaException: The bytes declare a document type, are not UTF-8, or are no well-formed XML.
+        SchemaException: The bytes declare a document type, are not UTF-8, or are not well-formed XML.
     """
     if (b"<!" in xml and _DOCTYPE.search(xml)) or b"\x00" in xml:
         raise SchemaException(
@@ -132,7 +132,7 @@ def message_from_xml(xml: bytes, *, validate: bool = True) -> PayloadMessage:
         validate: Check against the schema of the message's version, with the tolerances of `tolerance`.
 
     Raises:
-        SchemaException: The bytes are no message.
+        SchemaException: The bytes are not a message.
     """
     shorter, runs = cut_runs(xml)
     if runs:
@@ -147,7 +147,7 @@ def _read_document(xml: bytes, runs: list[Run], validate: bool) -> PayloadMessag
     root = parse(xml)
     cls = MESSAGES.get(root.tag)
     if cls is None or not issubclass(cls, PayloadMessage):
-        raise SchemaException(f"{str(root.tag)[:80]!r} is no message of UFTP 3.x")
+        raise SchemaException(f"{str(root.tag)[:80]!r} is not a message of UFTP 3.x")
     if validate and root.tag != "PayloadMessageResponse":
         _validate(root)
     isps = list(root.iter("ISP")) if runs else []

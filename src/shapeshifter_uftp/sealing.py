@@ -153,7 +153,7 @@ def unseal_message(message: bytes, public_key: str) -> PayloadMessage:
 
     Raises:
         InvalidSignatureException: The signature is wrong; nothing was parsed.
-        SchemaException: The inner XML is no message.
+        SchemaException: The inner XML is not a message.
     """
     return message_from_xml(open_sealed(message, read_public_keys(public_key)))
 
@@ -202,14 +202,16 @@ def envelope_from_xml(xml: bytes) -> SignedMessage:
     """Read an envelope; its claim about the sender is not verified yet.
 
     Raises:
-        SchemaException: It is no SignedMessage.
+        SchemaException: It is not a SignedMessage.
     """
     plain = _plain_envelope(xml)
     if plain is not None and plain.body:
         return plain
     frame, body = _cut_body(xml)
     root = parse(frame)
-    errors = schema_errors(root, "3.1.0") if root.tag == "SignedMessage" else ["the root is no SignedMessage"]
+    errors = (
+        schema_errors(root, "3.1.0") if root.tag == "SignedMessage" else ["the root is not a SignedMessage"]
+    )
     if errors:
         raise SchemaException(f"Not as the schema of SignedMessage says: {'; '.join(errors)[:500]}")
     domain, role = root.get("SenderDomain"), root.get("SenderRole")

@@ -57,7 +57,7 @@ def dialect_of(version: str | None) -> Dialect:
         major, minor, _ = (version or DEFAULT_VERSION).split(".")
         return int(major), int(minor)
     except ValueError:
-        raise InvalidValue(f"{version!r} is no version: three numbers with points, as 3.1.0") from None
+        raise InvalidValue(f"{version!r} is not a version: three numbers with points, as 3.1.0") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Context:
 
 
 def check_message(message: object) -> None:
-    """Refuse what is no message.
+    """Refuse what is not a message.
 
     Raises:
         NotAMessage: It is something else, or the base class of messages.
@@ -189,7 +189,7 @@ def _row_layout(cls: Any) -> tuple[tuple[Any, frozenset[type]], ...] | None:
 def _whole_number_rows(tag: str, elements: Sequence[Element]) -> str | None:
     """Write a list of ISPs in one go: 96 ISPs in a fifth of the time that one attribute after another takes.
 
-    Gives None when anything is unusual (mixed classes, a value that is no int, an ISP number below 1): the ordinary
+    Gives None when anything is unusual (mixed classes, a value that is not an int, an ISP number below 1): the ordinary
     way then converts, or says exactly what is wrong.
     """
     cls: Any = type(elements[0])

@@ -126,7 +126,7 @@ def test_the_log_begins_anew_when_it_is_large(make_client, log_file, monkeypatch
 
 
 def test_a_log_that_cannot_be_written_stops_nobody(make_client, log_file, monkeypatch):
-    """A full disk is no reason not to answer."""
+    """A full disk is not a reason not to answer."""
     logged = make_client(FLEXMEASURES_ACCESS_LOG=str(log_file))
     monkeypatch.setattr(logging, "raiseExceptions", False)
     log_file.parent.rmdir()

@@ -199,7 +199,7 @@ def test_without_redis_there_is_no_limit(app, client, cast, monkeypatch, caplog)
 
 @pytest.mark.parametrize("text", ["", "10", "10/minute", "0 per minute", "ten per day"])
 def test_only_rates_are_rates(text):
-    """Anything else is no limit; the settings refuse it, but for an empty text."""
+    """Anything else is not a limit; the settings refuse it, but for an empty text."""
     assert Rate.parse(text) is None
 
 

@@ -92,7 +92,7 @@ def test_nothing_is_known_of_a_latest_event_without_job_and_schedule(owner, even
 @pytest.mark.parametrize("version", ["v1_2", *VERSIONS])
 @pytest.mark.parametrize("duration", ["PT0H", "-PT1H", "P0D"])
 def test_a_schedule_lasts_some_time(owner, event, job, version, duration):
-    """A duration of nothing is no period."""
+    """A duration of nothing is not a period."""
     answer = ask(owner, event, version, duration=duration)
     assert (answer.status_code, answer.json["status"]) == (400, "INVALID_PERIOD")
 

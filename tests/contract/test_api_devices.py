@@ -258,7 +258,7 @@ def test_unknown_prices_are_told(owner, cast, work, version):
         pytest.param("1:soc", {"value": -1}, "PTUS_INCOMPLETE", id="less than empty"),
         pytest.param("1:soc-with-targets", {}, "INCOMPLETE_UDI_EVENT", id="no targets"),
         pytest.param("1:soc-with-targets", {"targets": []}, "INCOMPLETE_UDI_EVENT", id="empty targets"),
-        pytest.param("1:soc-with-targets", {"targets": [3]}, "PTUS_INCOMPLETE", id="target is no object"),
+        pytest.param("1:soc-with-targets", {"targets": [3]}, "PTUS_INCOMPLETE", id="target is not an object"),
         pytest.param(
             "1:soc-with-targets",
             {"targets": [{"datetime": "2015-01-02T06:00:00Z"}]},
@@ -345,7 +345,7 @@ def test_devices_of_others_are_unknown(stranger, owner, cast, work):
 
 
 def test_only_some_assets_are_scheduled(owner, cast):
-    """A building is no device that can be scheduled."""
+    """A building is not a device that can be scheduled."""
     answer = owner.post("postUdiEvent", udi(cast.address("building", "1:soc")))
     assert (answer.status_code, answer.json["status"]) == (400, "INVALID_DOMAIN")
     assert "building" in answer.json["message"]

@@ -180,7 +180,7 @@ def test_data_without_a_time_of_recording_are_recorded_on_arrival(owner, cast, s
         pytest.param("v2_0", {"horizon": "soon"}, "INVALID_HORIZON", id="no duration"),
         pytest.param("v2_0", {"horizon": "P1M"}, "INVALID_HORIZON", id="horizon of no fixed length"),
         pytest.param("v2_0", {"prior": "2015-01-01T01:00:00Z"}, "INVALID_HORIZON", id="prior before the end"),
-        pytest.param("v2_0", {"prior": "yesterday"}, "INVALID_DATETIME", id="prior is no time"),
+        pytest.param("v2_0", {"prior": "yesterday"}, "INVALID_DATETIME", id="prior is not a time"),
         pytest.param("v2_0", {"prior": "2016-01-01T00:00:00"}, "INVALID_TIMEZONE", id="prior without zone"),
         pytest.param(
             "v2_0", {"start": "2099-01-01T00:00:00Z", "horizon": None}, "INVALID_HORIZON", id="future"
@@ -243,22 +243,22 @@ def test_bad_meter_data_are_refused_and_nothing_is_stored(owner, cast, stored, v
     [
         pytest.param(b"{", 400, id="cut off"),
         pytest.param(b"[]", 400, id="a list"),
-        pytest.param(b'{"type": "PostMeterDataRequest", "values": [NaN]}', 400, id="NaN is no JSON"),
-        pytest.param(b'{"values": [Infinity]}', 400, id="Infinity is no JSON"),
+        pytest.param(b'{"type": "PostMeterDataRequest", "values": [NaN]}', 400, id="NaN is not JSON"),
+        pytest.param(b'{"values": [Infinity]}', 400, id="Infinity is not JSON"),
         pytest.param(b"\xff\xfe", 400, id="no UTF-8"),
         pytest.param(b"", 400, id="nothing"),
         pytest.param(b"[" * 100_000, 400, id="deeply nested"),
     ],
 )
 def test_what_is_no_json_is_refused(owner, body, status):
-    """A body that is no JSON object is refused as such."""
+    """A body that is not a JSON object is refused as such."""
     answer = owner.client.post("/api/v2_0/postMeterData", data=body, headers=owner.headers)
     assert answer.status_code == status
     assert answer.json == {"description": "Not a JSON.", "status": 400}
 
 
 def test_numbers_too_large_for_a_float_are_refused(owner, cast):
-    """A number beyond the largest float is no finite value."""
+    """A number beyond the largest float is not a finite value."""
     body = (
         '{"type": "PostMeterDataRequest", "connection": "Test building", "values": [1e999], "start": "'
         + START
@@ -380,7 +380,7 @@ def test_values_are_averaged_to_a_coarser_resolution(owner, cast, resolution, ex
 
 @pytest.mark.parametrize("resolution", ["PT10M", "PT20M", "PT0M", "-PT15M", "15M", "P1M"])
 def test_other_resolutions_are_refused(owner, cast, resolution):
-    """What is no multiple of the sensor's resolution is refused, naming the resolution that is needed."""
+    """What is not a multiple of the sensor's resolution is refused, naming the resolution that is needed."""
     answer = owner.get("getMeterData", **question(cast.address("building"), resolution=resolution))
     assert (answer.status_code, answer.json["status"]) == (400, "INVALID_RESOLUTION")
     assert "PT15M" in answer.json["message"]
@@ -443,7 +443,7 @@ def test_too_large_bodies_are_refused(app, owner):
 
 @pytest.mark.parametrize("version", V1_TO_V2[1:])
 def test_prognoses_are_told_from_measurements(owner, cast, version):
-    """A prognosis is read by getPrognosis with its horizon, and is no meter data."""
+    """A prognosis is read by getPrognosis with its horizon, and is not meter data."""
     address = cast.address("building")
     message = reading(address, type="PostPrognosisRequest", horizon="R/PT6H" if version != "v2_0" else "PT6H")
     if version == "v2_0":

@@ -124,7 +124,7 @@ def test_odd_sources_are_refused_by_name(owner, cast, source):
 @pytest.mark.parametrize("horizon", ["P999999999D", "-P999999999D"])
 @pytest.mark.parametrize("version", ["v1_1", "v2_0"])
 def test_horizons_beyond_the_calendar_are_refused(owner, cast, service, horizon, version):
-    """A horizon of millions of years is no horizon, whatever the service and version."""
+    """A horizon of millions of years is not a horizon, whatever the service and version."""
     message = power(cast, horizon=horizon) | {"type": f"{service[0].upper()}{service[1:]}Request"}
     answer = (
         owner.get(service, version, **message)

@@ -144,7 +144,7 @@ def test_in_v2_repeating_horizons_are_refused(poster, kind):
     ("prior", "status"), [("yesterday", "INVALID_DATETIME"), ("2015-01-01T00:00:00", "INVALID_TIMEZONE")]
 )
 def test_a_prior_is_an_instant(poster, kind, prior, status):
-    """A prior that is no instant is refused for what it lacks."""
+    """A prior that is not an instant is refused for what it lacks."""
     answer = poster.send(kind, "v2_0", prior=prior)
     assert (answer.status_code, answer.json["status"]) == (400, status)
 

@@ -56,7 +56,7 @@ REFUSED = {
     "INVALID_DATETIME": (
         "v2_0/postUdiEvent",
         CHARGE | {"datetime": "noon"},
-        "'noon', which is no ISO 8601 date",
+        "'noon', which is not an ISO 8601 date",
     ),
     "INVALID_UNIT": (
         "v2_0/postMeterData",

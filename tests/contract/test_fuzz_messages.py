@@ -265,7 +265,7 @@ def as_text(value):
 
 
 def test_questions(owner, cast, unharmed):
-    """Nonsense in questions: keys given twice, lists in JSON, and what is no text."""
+    """Nonsense in questions: keys given twice, lists in JSON, and what is not a text."""
     kept = [cast.address("station"), cast.address("battery")]
     event = cast.address("battery", "1:soc")
     good = {

@@ -85,7 +85,7 @@ def test_the_statuses_are_those_of_the_catalogue(operations):
             for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", answer["description"]):
                 assert STATUSES[name].http == int(code), name
                 named.add(name)
-    # These are given for what is no operation of the document, or to any of them.
+    # These are given for what is not an operation of the document, or to any of them.
     unnamed = {"PROCESSED", "INVALID_METHOD", "REQUEST_ENTITY_TOO_LARGE"}
     unnamed |= {"TOO_MANY_REQUESTS", "SERVICE_UNAVAILABLE"}
     assert STATUSES.keys() - named == unnamed

@@ -1,4 +1,4 @@
-"""Plugins: the showcase of the documentation as it stands there, and folders that are no plugins."""
+"""Plugins: the showcase of the documentation as it stands there, and folders that are not plugins."""
 
 import sys
 
@@ -139,7 +139,7 @@ def test_plugins_are_known_with_their_versions(make_plugin, make_app):
     ],
 )
 def test_what_is_no_plugin_does_not_stop_the_next(make_plugin, make_app, caplog, code, told):
-    """A folder that is no plugin is named in a warning, and the next one is loaded."""
+    """A folder that is not a plugin is named in a warning, and the next one is loaded."""
     broken = make_plugin("broken", code)
     made = make_app(broken, make_plugin("our_client", SHOWCASE, TEMPLATE))
     assert told in caplog.text

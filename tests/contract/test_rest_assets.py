@@ -84,7 +84,7 @@ def test_state_of_charge_can_be_posted(admin, cast):
 
 
 def test_unit_in_the_name_is_dropped_and_minutes_are_whole(admin, cast):
-    """A trailing "(MW)" is no part of a name, and a fraction of a minute is cut off."""
+    """A trailing "(MW)" is not a part of a name, and a fraction of a minute is cut off."""
     made = send(admin, "POST", "assets", json=documented(cast, name="Roof 7 (MW)", event_resolution=7.5)).json
     assert (made["name"], made["event_resolution"]) == ("Roof 7", 7)
 
@@ -160,7 +160,7 @@ def test_taken_display_name_is_a_clash(admin, cast):
 
 
 def test_body_must_be_one_object(admin, cast):
-    """A list, and a text that is no JSON, are refused, each in the documented way."""
+    """A list, and a text that is not JSON, are refused, each in the documented way."""
     answer = send(admin, "POST", "assets", json=[documented(cast)])
     assert answer.status_code == 422
     assert answer.json["message"] == {"json": {"_schema": ["Invalid input type."]}}
@@ -227,7 +227,7 @@ def test_foreign_asset_looks_like_a_missing_one(stranger, cast, method, app):
 
 @pytest.mark.parametrize("asset_id", ["one", "1.5", "99999999999999999999", "-1", "0"])
 def test_odd_ids(owner, asset_id):
-    """An id that is no whole number is asked for; one that no asset can have is not found."""
+    """An id that is not a whole number is asked for; one that no asset can have is not found."""
     answer = send(owner, "GET", f"asset/{asset_id}")
     if asset_id in ("one", "1.5"):
         assert (answer.status_code, answer.json["status"]) == (400, "REQUIRED_INFO_MISSING")
@@ -237,7 +237,7 @@ def test_odd_ids(owner, asset_id):
 
 @pytest.mark.parametrize("path", ["asset/1/2", "asset/1/power", "user/1/2"])
 def test_nothing_follows_an_id(owner, path):
-    """A path that goes on after the id of an asset or a user is no path of ours."""
+    """A path that goes on after the id of an asset or a user is not a path of ours."""
     answer = send(owner, "GET", path)
     assert (answer.status_code, answer.json["status"]) == (400, "UNEXPECTED_PARAMS")
 

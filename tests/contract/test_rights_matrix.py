@@ -198,7 +198,7 @@ def allowed(role: str, whose: str, row: Row) -> bool:
     if row.about == "sensor":
         return True
     if whose == "public":
-        return False  # a market is no connection, and no user
+        return False  # a market is not a connection, and no user
     if role == "admin" or (role == "admin-reader" and row.action == "read"):
         return True
     return whose == "own"

@@ -110,7 +110,7 @@ def test_wrong_values_are_refused_wherever_they_stand(places, which):
 
 
 def test_unknown_names_are_warned_about(places, monkeypatch):
-    """A name of ours that is no setting is named in a warning, with the one that was probably meant."""
+    """A name of ours that is not a setting is named in a warning, with the one that was probably meant."""
     monkeypatch.setenv("FLEXMEASURES_TIMEZON", "Europe/Amsterdam")
     monkeypatch.setenv("FLEXMEASURES_NO_SUCH_THING", "1")
     monkeypatch.setenv("TIMEZONE", "not ours")
@@ -118,10 +118,10 @@ def test_unknown_names_are_warned_about(places, monkeypatch):
     _, warnings = load(places)
     told = "\n".join(warnings)
     assert len(warnings) == 3
-    assert "FLEXMEASURES_TIMEZON, set in the environment, is no setting" in told
+    assert "FLEXMEASURES_TIMEZON, set in the environment, is not a setting" in told
     assert "Did you mean FLEXMEASURES_TIMEZONE?" in told
     assert "Did you mean SECRET_KEY?" in told
-    assert "FLEXMEASURES_NO_SUCH_THING, set in the environment, is no setting of FlexMeasures." in warnings
+    assert "FLEXMEASURES_NO_SUCH_THING, set in the environment, is not a setting of FlexMeasures." in warnings
 
 
 def test_tests_mean_the_same_everywhere(places, monkeypatch):

@@ -13,7 +13,7 @@ __all__ = ["json_response", "read_body", "read_query"]
 
 
 class NotJson(Exception):
-    """The body of a request is no JSON object."""
+    """The body of a request is not a JSON object."""
 
 
 def json_response(body: Any, status: int = 200) -> Response:
@@ -26,7 +26,7 @@ def read_body(request: Request) -> dict[str, Any]:
     """Read a JSON object from the body, whatever its content type says.
 
     Raises:
-        NotJson: If it is none; NaN and Infinity are no JSON.
+        NotJson: If it is none; NaN and Infinity are not JSON.
     """
     try:
         body = loads(request.get_data(cache=False))

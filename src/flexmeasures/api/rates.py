@@ -70,7 +70,7 @@ class Rate:
     @classmethod
     @lru_cache(maxsize=64)
     def parse(cls, text: str) -> Rate | None:
-        """Read a setting; an empty one is no limit.
+        """Read a setting; an empty one is not a limit.
 
         >>> Rate.parse("10 per minute")
         Rate(times=10, seconds=60)
@@ -152,7 +152,7 @@ def reserve(connection: redis.Redis, limits: Sequence[tuple[Rate, str]]) -> Rese
 
 
 def release(connection: redis.Redis, reservation: Reservation) -> None:
-    """Take back what was reserved: it was no attempt that counts."""
+    """Take back what was reserved: it was not an attempt that counts."""
     if reservation.counters:
         connection.eval(_RELEASE, len(reservation.counters), *reservation.counters)
 

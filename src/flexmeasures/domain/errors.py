@@ -78,7 +78,7 @@ class InvalidInput(FlexError):
 
 
 class InvalidTime(InvalidInput):
-    """A text is no ISO 8601 instant, or lies where it must not."""
+    """A text is not an ISO 8601 instant, or lies where it must not."""
 
     code = "invalid-time"
 
@@ -90,7 +90,7 @@ class NaiveTime(InvalidTime):
 
 
 class InvalidDuration(InvalidInput):
-    """A text is no ISO 8601 duration, or one of no length where a length is needed."""
+    """A text is not an ISO 8601 duration, or one of no length where a length is needed."""
 
     code = "invalid-duration"
 
@@ -114,7 +114,7 @@ class ResolutionMismatch(InvalidInput):
 
 
 class BadAddress(InvalidInput):
-    """A text is no USEF entity address of the wanted kind."""
+    """A text is not a USEF entity address of the wanted kind."""
 
     code = "bad-address"
 

@@ -68,7 +68,7 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         name: What it is called in the message, should it be wrong.
 
     Raises:
-        InvalidTime: If it is something else; a date alone is no instant.
+        InvalidTime: If it is something else; a date alone is not an instant.
         NaiveTime: If the time zone is missing.
 
     >>> parse_instant("2015-01-01T00:00:00+01:00").isoformat()
@@ -78,7 +78,7 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         raise InvalidTime(f"'{name}' is missing. Write it like 2021-06-01T12:00:00+02:00.")
     if not isinstance(text, str) or not _DATE_AND_TIME.match(text):
         raise InvalidTime(
-            f"'{name}' is {quote(text)}, which is no ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
+            f"'{name}' is {quote(text)}, which is not an ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
         )
     try:
         # In a query string an unescaped plus sign arrives as a space.
@@ -87,7 +87,7 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         _check_year(instant)
     except (ValueError, OverflowError):
         raise InvalidTime(
-            f"'{name}' is {quote(text)}, which is no existing date and time. Write it like 2021-06-01T12:00:00+02:00."
+            f"'{name}' is {quote(text)}, which is not an existing date and time. Write it like 2021-06-01T12:00:00+02:00."
         ) from None
     if instant.tzinfo is None:
         raise NaiveTime(
@@ -160,7 +160,7 @@ def parse_duration(text: object, name: str = "duration") -> timedelta | isodate.
     """Read an ISO 8601 duration; one with months or years stays nominal until `add_duration` grounds it.
 
     Raises:
-        InvalidDuration: If it is no duration.
+        InvalidDuration: If it is not a duration.
 
     >>> parse_duration("PT1H30M")
     datetime.timedelta(seconds=5400)
@@ -173,7 +173,7 @@ def parse_duration(text: object, name: str = "duration") -> timedelta | isodate.
         return isodate.parse_duration(text.strip())
     except (isodate.ISO8601Error, TypeError, ValueError, OverflowError, ArithmeticError):
         raise InvalidDuration(
-            f"'{name}' is {quote(text)}, which is no ISO 8601 duration. Write it like PT15M, PT1H30M or P1D."
+            f"'{name}' is {quote(text)}, which is not an ISO 8601 duration. Write it like PT15M, PT1H30M or P1D."
         ) from None
 
 
@@ -184,7 +184,7 @@ def parse_horizon(text: object, name: str = "horizon") -> tuple[timedelta, bool]
         The horizon, and whether the prefix was there.
 
     Raises:
-        InvalidDuration: If it is no duration of fixed length.
+        InvalidDuration: If it is not a duration of fixed length.
 
     >>> parse_horizon("-R/PT5M")
     (datetime.timedelta(days=-1, seconds=86100), True)

@@ -132,7 +132,7 @@ def conversion_factor(from_unit: str, to_unit: str) -> float:
     """Find the number by which values in one unit are multiplied to get values in another.
 
     Raises:
-        UnknownUnit: If one of them is no unit.
+        UnknownUnit: If one of them is not a unit.
         IncompatibleUnits: If they measure different quantities, or differ by an offset as °C and K do.
 
     >>> conversion_factor("kWh", "MWh"), conversion_factor("MW", "MW")

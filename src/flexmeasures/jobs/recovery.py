@@ -97,7 +97,7 @@ class WorkerNote:
         self._connection.set(_process_key(self._identity), "lives", ex=int(BEAT * _MISSED_BEATS))
 
     def leave(self) -> None:
-        """Say that the worker ends in order: what it drops is no death."""
+        """Say that the worker ends in order: what it drops is not a death."""
         self._connection.delete(self._key)
         self._connection.set(_process_key(self._identity), "left", ex=_KEPT)
 

@@ -132,7 +132,7 @@ def _checked(name: str) -> str:
     """
     if not _NAME.match(name):
         raise InvalidInput(
-            f"{quote(name)} is no name for a backup. Use letters, digits, dots, dashes and underscores."
+            f"{quote(name)} is not a name for a backup. Use letters, digits, dots, dashes and underscores."
         )
     return name
 

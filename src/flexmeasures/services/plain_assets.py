@@ -1,4 +1,4 @@
-"""Assets that are no connections of API v2_0: sites, communities, devices without an owner; and moves in the tree."""
+"""Assets that are not connections of API v2_0: sites, communities, devices without an owner; and moves in the tree."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def _open_journal(domain: str, role: str, where: str | None) -> Any:
     try:
         return Journal(open_database(place), f"{domain} {our_role}")
     except Exception as error:
-        # Every driver has its own error for what is no database, or cannot be reached.
+        # Every driver has its own error for what is not a database, or cannot be reached.
         raise click.ClickException(f"The journal cannot be opened: {error}") from error
 
 

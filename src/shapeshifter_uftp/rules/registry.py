@@ -55,7 +55,7 @@ class RuleSet:
         extra: Rules of your own, applied last.
 
     Raises:
-        KeyError: A name in ``without`` is no rule.
+        KeyError: A name in ``without`` is not a rule.
     """
 
     def __init__(self, without: Iterable[str] = (), extra: Iterable[Rule] = ()) -> None:

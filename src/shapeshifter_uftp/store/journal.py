@@ -304,7 +304,7 @@ class Journal:
             )  # fmt: skip
 
     def hold(self, entry: Entry, until: float) -> None:
-        """Let a message wait for an earlier one; that is no attempt."""
+        """Let a message wait for an earlier one; that is not an attempt."""
         with self._database.transaction(lasting=False) as run:
             run("UPDATE uftp_message SET next_at = :until WHERE seq = :seq", until=until, seq=entry.seq)
 

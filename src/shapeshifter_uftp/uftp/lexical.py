@@ -119,7 +119,7 @@ def _accept_decimal(value: Any) -> Decimal:
     except (InvalidOperation, TypeError):
         number = Decimal(str(value)) if not isinstance(value, str) else Decimal("NaN")
     if not number.is_finite():
-        raise InvalidValue(f"{value!r} is no decimal number")
+        raise InvalidValue(f"{value!r} is not a decimal number")
     return number
 
 
@@ -149,7 +149,7 @@ def _accept_boolean(value: Any) -> bool:
     try:
         return _TRUTH[str(value).strip().lower()]
     except KeyError:
-        raise InvalidValue(f"{value!r} is no boolean: true, false, 1 or 0") from None
+        raise InvalidValue(f"{value!r} is not a boolean: true, false, 1 or 0") from None
 
 
 def _read_period(text: str) -> dt.date | str:
@@ -179,7 +179,7 @@ def _accept_period(value: Any) -> dt.date | str:
             return dt.date.fromisoformat(match[1])
     except ValueError:
         pass
-    raise InvalidValue(f"{value!r} is no period: a day as yyyy-mm-dd")
+    raise InvalidValue(f"{value!r} is not a period: a day as yyyy-mm-dd")
 
 
 def _write_period(value: Any) -> str:
@@ -193,7 +193,7 @@ _DURATION = re.compile(r"(-)?P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+
 def _parse_duration(text: str) -> dt.timedelta:
     match = _DURATION.fullmatch(text.strip())
     if not match or text.strip().lstrip("-") == "P":
-        raise InvalidValue(f"{text!r} is no ISP duration: write minutes, as PT15M")
+        raise InvalidValue(f"{text!r} is not an ISP duration: write minutes, as PT15M")
     sign, days, hours, minutes, seconds = match.groups()
     length = dt.timedelta(
         days=int(days or 0), hours=int(hours or 0), minutes=int(minutes or 0), seconds=float(seconds or 0)
@@ -218,7 +218,7 @@ def _accept_duration(value: Any) -> dt.timedelta:
 def _write_duration(value: Any) -> str:
     seconds = _accept_duration(value).total_seconds()
     if seconds < 0:
-        raise InvalidValue(f"{value} is no ISP duration: it must not be negative")
+        raise InvalidValue(f"{value} is not an ISP duration: it must not be negative")
     minutes, rest = divmod(seconds, 60)
     return f"PT{minutes:.0f}M" if not rest else f"PT{seconds:g}S"
 
@@ -240,7 +240,7 @@ def _accept_date_time(value: Any) -> str:
 def _write_date_time(value: Any) -> str:
     text = _accept_date_time(value).strip()
     if not _DATE_TIME.fullmatch(text):
-        raise InvalidValue(f"{text!r} is no instant: write yyyy-mm-ddThh:mm:ss and a zone, as +02:00")
+        raise InvalidValue(f"{text!r} is not an instant: write yyyy-mm-ddThh:mm:ss and a zone, as +02:00")
     return text
 
 

@@ -114,7 +114,7 @@ def test_orphaned_servers_are_used_again_and_then_stopped(instance):
 
 
 def test_a_process_number_used_again_is_no_server(instance):
-    """A pid file that names a living stranger, as after the restart of a container, is no obstacle."""
+    """A pid file that names a living stranger, as after the restart of a container, is not an obstacle."""
     instance.start()
     _remember(instance)
     pid_files = [instance.path / "postgres" / "postmaster.pid", instance.path / "valkey" / "valkey.pid"]

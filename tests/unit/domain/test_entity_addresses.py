@@ -182,7 +182,7 @@ def test_addresses_are_read(parse, text, expected):
     ],
 )
 def test_other_texts_are_no_addresses(parse, text):
-    """What is no address is refused with an example of one."""
+    """What is not an address is refused with an example of one."""
     with pytest.raises(BadAddress, match=r"Write it like ea1\."):
         parse(text)
 

@@ -87,7 +87,7 @@ def test_instants_are_read(text, expected):
     ],
 )
 def test_other_texts_are_no_instants(text):
-    """What is no instant is refused with its name and an example."""
+    """What is not an instant is refused with its name and an example."""
     with pytest.raises(InvalidTime, match=r"'prior' is .*2021-06-01T12:00:00"):
         parse_instant(text, "prior")
 
@@ -136,7 +136,7 @@ def test_fixed_durations_are_read(text, expected):
     ["", "P", "1H", "15M", "P1", "PT1H30", "p1d", "P-1D", "PT1e5H", "P99999999999D", None, 15, ["PT1H"]],
 )
 def test_other_texts_are_no_durations(text):
-    """What is no duration is refused with its name and an example."""
+    """What is not a duration is refused with its name and an example."""
     with pytest.raises(InvalidDuration, match=r"'resolution' is .*PT15M"):
         parse_duration(text, "resolution")
 

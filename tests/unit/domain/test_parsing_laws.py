@@ -157,7 +157,7 @@ def test_clean_names_are_stable_and_visible(text):
     ],
 )
 def test_texts_that_are_no_names(text):
-    """Blanks, line ends, direction marks and endless texts are no names."""
+    """Blanks, line ends, direction marks and endless texts are not names."""
     assert name_fault(clean_name(text), 80)
 
 

@@ -31,7 +31,7 @@ def test_local_times(instant, worded):
 
 
 def test_long_slots_are_not_rounded_to():
-    """Times of daily events stay as they are: a day is no grid for a clock."""
+    """Times of daily events stay as they are: a day is not a grid for a clock."""
     assert word_instants("2021-06-01T20:30:00Z", "UTC", EVENING, timedelta(days=1)) == "20:30"
 
 

@@ -75,7 +75,7 @@ def test_units_of_the_field_are_known(name):
     "name", ["", "0C", "MV W", "kilo", "a b", "1/0", "5", "(", "__import__", "\0", "x" * 1000]
 )
 def test_other_texts_are_no_units(name):
-    """What is no unit is refused with examples of units."""
+    """What is not a unit is refused with examples of units."""
     assert not is_unit(name)
     with pytest.raises(UnknownUnit, match="EUR/MWh"):
         conversion_factor(name, "MW")

@@ -76,7 +76,7 @@ def test_an_empty_200_means_stored(exchange):
 
 @pytest.mark.parametrize("content", [b"OK", b"<html/>", b'{"ok": true}'])
 def test_other_bodies_of_a_200_mean_stored_too(exchange, content):
-    """What is no signed message does not matter: the status counts."""
+    """What is not a signed message does not matter: the status counts."""
     exchange.receive(200, {}, content)
     assert exchange.outcome().result is AcceptedRejected.ACCEPTED
 
@@ -102,7 +102,7 @@ def test_a_signed_answer_is_given_as_it_is(exchange, dso_keys):
 
 
 def test_a_signed_answer_of_somebody_else_is_refused(exchange, agr_keys):
-    """An answer that the partner did not sign is no answer."""
+    """An answer that the partner did not sign is not an answer."""
     with pytest.raises(InvalidSignatureException):
         exchange.receive(200, {}, signed_answer(agr_keys))
 

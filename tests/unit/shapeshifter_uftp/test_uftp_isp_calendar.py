@@ -62,7 +62,7 @@ def test_every_instant_belongs_to_exactly_one_isp(zone, instant, minutes):
     calendar = IspCalendar(zone, dt.timedelta(minutes=minutes))
     period, isp = calendar.isp_at(instant)
     if isp > calendar.count(period):
-        # A day of 23.5 hours is no whole number of hours: the rest belongs to no ISP.
+        # A day of 23.5 hours is not a whole number of hours: the rest belongs to no ISP.
         assert zone == "Australia/Lord_Howe"
         assert minutes == 60
         return
@@ -85,7 +85,7 @@ def test_isps_outside_the_day_are_refused():
 
 
 def test_instants_need_a_zone():
-    """A naive datetime is no instant."""
+    """A naive datetime is not an instant."""
     with pytest.raises(InvalidValue, match="no time zone"):
         IspCalendar().isp_at(dt.datetime(2030, 1, 1))  # noqa: DTZ001
 

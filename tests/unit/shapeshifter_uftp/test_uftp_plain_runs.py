@@ -58,7 +58,7 @@ def assert_both_ways_agree(xml):
     """Compare the short way with the long one, with and without validation."""
     for validate in (True, False):
         short = outcome(message_from_xml, xml, validate=validate)
-        # As texts: a value that is no number, which only validation refuses, is not equal to itself.
+        # As texts: a value that is not a number, which only validation refuses, is not equal to itself.
         assert repr(short) == repr(outcome(_read_document, xml, [], validate))
     return short
 

@@ -452,7 +452,7 @@ def test_a_day_that_cannot_be_counted_is_refused_for_its_reason(message, change,
 )
 @pytest.mark.parametrize("kind", KEPT)
 def test_no_rule_stumbles_over_empty_lists(kind, without):
-    """A list without ISPs is no crash, not even where the rule that refuses it is switched off."""
+    """A list without ISPs is not a crash, not even where the rule that refuses it is switched off."""
     world, message = KEPT[kind]
     changed = copy.deepcopy(message)
     for name in ("offer_options", "profiles", "flex_order_settlements"):

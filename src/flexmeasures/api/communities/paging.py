@@ -103,7 +103,7 @@ def _links(page: Page | None, total: int) -> dict[str, str | None]:
 
 
 def _url(page: Page | None) -> str:
-    """Repeat the address of the request with another page; a token in it is no part of an address."""
+    """Repeat the address of the request with another page; a token in it is not a part of an address."""
     secret = current_app.config["SECURITY_TOKEN_AUTHENTICATION_KEY"]
     changed = {} if page is None else {"page": str(page.number), "page_size": str(page.size)}
     kept = [(k, v) for k, v in request.args.items(multi=True) if k != secret and k not in changed]

@@ -155,7 +155,7 @@ def _answers(
     }
     if "POST" in service.methods:
         not_json = {"anyOf": [_refused(service, *dict.fromkeys(names)), component("NotJson")]}
-        answers[400] = Answer(f"{answers[400].description}; or the body is no JSON object", not_json)
+        answers[400] = Answer(f"{answers[400].description}; or the body is not a JSON object", not_json)
     if not service.public:
         answers[403] = Answer("INVALID_SENDER", _refused(service, "INVALID_SENDER"))
         answers[413] = Answer(

@@ -129,7 +129,7 @@ LAST_RUN = {
 
 _ERRORS = an_object(errors=list_of(STRING), status=INTEGER)
 TOKEN_REFUSED = {
-    400: Answer("E-mail address or password is missing, or the body is no JSON object.", _ERRORS),
+    400: Answer("E-mail address or password is missing, or the body is not a JSON object.", _ERRORS),
     401: Answer("The password is wrong, or the account is not active.", _ERRORS),
     404: Answer("There is no such user.", _ERRORS),
     422: Answer("UNPROCESSABLE_ENTITY: the address holds a NUL character", component("Refusal")),
@@ -144,13 +144,13 @@ FORBIDDEN = {403: Answer("FORBIDDEN", component("Error"))}
 NOT_FOUND = {404: Answer("There is no such thing, or it is somebody else's.", component("Error"))}
 BAD_ID = {
     400: Answer(
-        "REQUIRED_INFO_MISSING: the id is no whole number; UNEXPECTED_PARAMS: more follows it",
+        "REQUIRED_INFO_MISSING: the id is not a whole number; UNEXPECTED_PARAMS: more follows it",
         component("Refusal"),
     )
 }
 NOT_JSON = {
     400: Answer(
-        "REQUIRED_INFO_MISSING; or the body is no JSON; or a value that must be unique is taken",
+        "REQUIRED_INFO_MISSING; or the body is not JSON; or a value that must be unique is taken",
         {"anyOf": [component("Refusal"), component("NotJson"), component("Error")]},
     )
 }

@@ -28,7 +28,7 @@ blueprint = Blueprint("flexmeasures_api_play", __name__, url_prefix="/api")
             an_object(type=one_of("RestoreDataResponse"), status=one_of("PROCESSED"), message=STRING),
         ),
         400: Answer(
-            "NO_BACKUP, UNRECOGNIZED_BACKUP; or the body is no JSON",
+            "NO_BACKUP, UNRECOGNIZED_BACKUP; or the body is not JSON",
             {"anyOf": [component("Refusal"), component("NotJson")]},
         ),
         404: Answer("The platform is not in play mode.", component("Error")),

@@ -144,7 +144,7 @@ def read_id(text: str, kind: str) -> int:
     """Read the id of an asset or user from a path.
 
     Raises:
-        Refusal: If it is no whole number, or more follows it.
+        Refusal: If it is not a whole number, or more follows it.
     """
     if "/" in text:
         raise UNEXPECTED_PARAMS(f"After the id of the {kind} nothing may follow in this path.")

@@ -84,7 +84,7 @@ class Asset(db.Model):  # type: ignore[misc, name-defined]
     Attributes:
         account_id: Whose it is; None: it is public.
         parent_id: The asset that it is a part of; its account is the same.
-        name: Unique among the parts of one asset, and among the assets of an account that are no parts.
+        name: Unique among the parts of one asset, and among the assets of an account that are not parts.
         display_name: Shown name of API v2_0.
         unit: Shown unit of API v2_0; values of the power sensor are in the unit of the sensor, MW.
         power_sensor_id: The sensor of its power, which API v2_0 and plans speak of.

@@ -86,7 +86,7 @@ class Budget:
         return Budget(self.solver, options, self.timer, searching)
 
     def solve(self, model: LinearModel, share: float = 1.0) -> LinearSolution:
-        """Minimise a model within a share of the time that is left; no time is no answer.
+        """Minimise a model within a share of the time that is left; no time is not an answer.
 
         Integer variables are then held at their values and the model is solved once more: no tolerance of a whole
         number leaks into the answer, and duals come back for the choices made.

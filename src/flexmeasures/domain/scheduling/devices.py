@@ -117,7 +117,7 @@ class StorageUse:
         final_soc_price: What missing it costs, either way [currency/MWh].
 
     Raises:
-        BadFlexModel: A wish lies outside the window or is no finite number.
+        BadFlexModel: A wish lies outside the window or is not a finite number.
     """
 
     device: StorageDevice
@@ -165,7 +165,7 @@ class StorageUse:
 def _check(
     device: str, quantity: str, value: ArrayLike, lowest: float, highest: float, *, above: bool = False
 ) -> None:
-    """Refuse values that are no numbers, infinite or out of range."""
+    """Refuse values that are not numbers, infinite or out of range."""
     numbers = np.asarray(value, dtype=float)
     good = (
         np.isfinite(numbers) & (numbers <= highest) & ((numbers > lowest) if above else (numbers >= lowest))

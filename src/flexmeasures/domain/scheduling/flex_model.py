@@ -322,7 +322,7 @@ def _word(error: ErrorDetails) -> str:
     if kind == "missing":
         return "is missing: give it"
     if kind == "extra_forbidden":
-        return "is no field of this kind: leave it out"
+        return "is not a field of this kind: leave it out"
     if "union_tag" in kind:
         return f"must be one of {', '.join(KINDS)}"
     if kind == "value_error":

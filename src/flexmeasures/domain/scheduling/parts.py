@@ -21,7 +21,7 @@ class NamedLimit:
     Args:
         device: Name of the device or connection.
         places: Columns or rows, one a slot or boundary.
-        at_lower: Name of the limit at the lower bound; empty if that bound is no limit that anyone set.
+        at_lower: Name of the limit at the lower bound; empty if that bound is not a limit that anyone set.
         at_upper: The same at the upper bound.
         are_rows: Whether `places` are rows.
         first: Slot or boundary of the first place.

@@ -394,7 +394,7 @@ def finite_per_slot(name: str, value: ArrayLike, slots: int) -> FloatArray:
     """Spread a finite number or series over the slots (n,).
 
     Raises:
-        BadValues: It has another number of values, or one is no finite number.
+        BadValues: It has another number of values, or one is not a finite number.
     """
     numbers = np.asarray(value, dtype=float)
     if numbers.shape not in ((), (1,), (slots,)) or not np.all(np.isfinite(numbers)):

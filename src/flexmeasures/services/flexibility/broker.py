@@ -247,7 +247,7 @@ def open_portfolio(
         UnknownPrices: If the market has no prices for the window.
         IncompatibleUnits: If the market pays in two currencies.
     """
-    SlotEnquiry(0, volume_mwh=enquiry.volume_mwh)  # refuses what is no volume
+    SlotEnquiry(0, volume_mwh=enquiry.volume_mwh)  # refuses what is not a volume
     assets = _find_assets(session, enquiry)
     grid = _make_grid(enquiry, now, [asset.sensor.event_resolution for asset in assets])
     prices, currency = _market_prices(session, enquiry, grid, planning.trusted_roles)

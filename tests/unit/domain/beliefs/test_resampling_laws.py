@@ -196,7 +196,7 @@ def test_bins_of_days_begin_at_midnights(day, count, width, zone):
 @settings(max_examples=30)
 @given(st.integers(0, 2000), st.integers(1, 3000), st.integers(1, 200), st.sampled_from(ZONES))
 def test_other_bins_are_even(offset, minutes, width, zone):
-    """Bins that are no days follow each other from the start, as few as cover the period."""
+    """Bins that are not days follow each other from the start, as few as cover the period."""
     start = START + (7 + offset) * MINUTE
     edges = bin_edges(start, start + minutes * MINUTE, width * MINUTE, zone)
     assert len(edges) == -(-minutes // width) + 1

@@ -33,7 +33,7 @@ def test_prices_are_per_energy_in_one_currency():
 
 
 def test_named_sensors_are_listed():
-    """Each sensor is listed with its field, those of lists with their place; defaults are no sensors."""
+    """Each sensor is listed with its field, those of lists with their place; defaults are not sensors."""
     context = read_flex_context(
         {
             "consumption-price": {"sensor": 3, "default": "90 EUR/MWh"},

@@ -46,7 +46,9 @@ def plan(fields, at):
     [
         pytest.param({}, "kind must be one of storage, evse, heat_buffer", id="no kind"),
         pytest.param({"kind": "submarine"}, "kind must be one of", id="unknown kind"),
-        pytest.param({"kind": "storage", "colour": 1}, "colour is no field of this kind", id="unknown field"),
+        pytest.param(
+            {"kind": "storage", "colour": 1}, "colour is not a field of this kind", id="unknown field"
+        ),
         pytest.param({"kind": "storage", "charge_efficiency": 0}, "greater than 0", id="efficiency 0"),
         pytest.param({"kind": "storage", "charge_efficiency": 1.1}, "less than or equal to 1", id="above 1"),
         pytest.param({"kind": "storage", "roundtrip_efficiency": "good"}, "'good'", id="a word"),
