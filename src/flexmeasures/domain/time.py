@@ -78,7 +78,8 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         raise InvalidTime(f"'{name}' is missing. Write it like 2021-06-01T12:00:00+02:00.")
     if not isinstance(text, str) or not _DATE_AND_TIME.match(text):
         raise InvalidTime(
-            f"'{name}' is {quote(text)}, which is not an ISO 8601 date and time. Write it like 2021-06-01T12:00:00+02:00."
+            f"'{name}' is {quote(text)}, which is not an ISO 8601 date and time. "
+            "Write it like 2021-06-01T12:00:00+02:00."
         )
     try:
         # In a query string an unescaped plus sign arrives as a space.
@@ -87,7 +88,8 @@ def parse_instant(text: object, name: str = "start") -> datetime:
         _check_year(instant)
     except (ValueError, OverflowError):
         raise InvalidTime(
-            f"'{name}' is {quote(text)}, which is not an existing date and time. Write it like 2021-06-01T12:00:00+02:00."
+            f"'{name}' is {quote(text)}, which is not an existing date and time. "
+            "Write it like 2021-06-01T12:00:00+02:00."
         ) from None
     if instant.tzinfo is None:
         raise NaiveTime(

@@ -101,7 +101,7 @@ def test_a_job_deaf_to_its_time_limit_is_ended(platform, store):
 def test_a_crash_of_a_worker_is_a_status(platform, store):
     """A worker that fails between two jobs ends with a status that is not zero, and says that it crashed."""
     worker = platform.start_worker("one")
-    # A queue that is not a list: the next look for a job fails within rq, which logs that and returns as if all were well.
+    # A queue that is not a list: the next look for a job fails within rq, which logs that and returns.
     store.set(get_queue(store, "scheduling").key, "no list")
     assert worker.await_end() == 1
     assert "crashed" in worker.output
