@@ -124,9 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Receiver(ThreadingHTTPServer):
+    request_queue_size = 1024
+
+
 def _webhooks(report: Any, server: Any, client: httpx.Client) -> None:
-    receiver = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    receiver.request_queue_size = RECEIVERS
+    receiver = _Receiver(("127.0.0.1", 0), _Handler)
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     with server.app.app_context():
         rows = []

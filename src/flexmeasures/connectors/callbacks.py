@@ -29,7 +29,8 @@ TIMEOUT = 10.0
 LARGEST_ANSWER = 64 * 1024
 """So much of an answer is read [bytes]."""
 
-MOST_CONNECTIONS = 200
+MOST_CONNECTIONS = 64
+"""So many requests are under way at once; the others wait here, where waiting costs nothing and nobody's time runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class CallbackClient:
     def __init__(self, is_production: bool, timeout: float = TIMEOUT) -> None:
         self._is_production = is_production
         self._timeout = timeout
+        self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(cafile=certifi.where()),
             max_connections=MOST_CONNECTIONS,
@@ -114,11 +116,17 @@ class CallbackClient:
             PeerUnreachable: If there is no answer in time.
         """
         callback = read_callback(url)
+        async with self._slots:
+            return await self._send(callback, method, headers, body)
+
+    async def _send(
+        self, callback: Callback, method: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         if not callback.is_encrypted:
             await self._check_plain(callback)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._exchange(method, url, headers, body)
+                return await self._exchange(method, callback.url, headers, body)
         except FlexError:
             raise
         except (TimeoutError, OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
