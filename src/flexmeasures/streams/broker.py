@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import selectors
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,6 +144,38 @@ class Publisher:
             yield got
 
 
+class _Client(mqtt.Client):
+    """A client of paho that waits with poll: paho itself waits with select, which takes descriptors below 1,024 only."""
+
+    def _loop(self, timeout: float = 1.0) -> mqtt.MQTTErrorCode:
+        """Wait for the broker or for something to send, and handle it."""
+        connection = self.socket()
+        if connection is None:
+            return mqtt.MQTT_ERR_NO_CONN
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.want_write() else 0)
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, wanted)
+            if self._sockpairR is not None:
+                selector.register(self._sockpairR, selectors.EVENT_READ)
+            pending = getattr(connection, "pending", lambda: 0)()
+            ready = {key.fileobj: events for key, events in selector.select(0 if pending else timeout)}
+        if self._sockpairR in ready:
+            self._drain_wakeups()
+        status = mqtt.MQTT_ERR_SUCCESS
+        if pending or ready.get(connection, 0) & selectors.EVENT_READ:
+            status = self.loop_read()
+        if status == mqtt.MQTT_ERR_SUCCESS and self.want_write():
+            status = self.loop_write()
+        return status or self.loop_misc()
+
+    def _drain_wakeups(self) -> None:
+        try:
+            while self._sockpairR.recv(10_000):
+                pass
+        except BlockingIOError:
+            pass
+
+
 def connect(address: BrokerAddress, **options: Any) -> mqtt.Client:
     """Connect to a broker, and keep the connection in a thread of its own.
 
@@ -153,7 +186,7 @@ def connect(address: BrokerAddress, **options: Any) -> mqtt.Client:
     Raises:
         PeerUnreachable: If it does not answer or refuses us.
     """
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, **options)
+    client = _Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, **options)
     client.max_inflight_messages_set(1000)
     client.connect_timeout = PATIENCE
     if address.username is not None:

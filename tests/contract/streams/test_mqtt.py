@@ -1,7 +1,9 @@
 """MQTT with a real broker: what is published where, who can read it, and what happens while the broker is away."""
 
 import json
+import os
 import queue
+import resource
 import time
 
 import pytest
@@ -134,3 +136,19 @@ def test_a_broker_that_is_not_there_is_explained():
     """The message names host and port."""
     with pytest.raises(PeerUnreachable, match=r"127\.0\.0\.1:1 cannot be reached"):
         connect(read_broker_address("mqtt://127.0.0.1:1", {}))
+
+
+def test_the_broker_is_reached_with_many_connections_open(broker):
+    """With 1,100 descriptors open, as a process with many streams has, the login still succeeds."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        client = connect(read_broker_address(broker.address, {}))
+        message = client.publish("openadr3/sandbox/all/events/create", b"{}", qos=1)
+        message.wait_for_publish(5)
+        assert message.is_published()
+        client.disconnect()
+        client.loop_stop()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
