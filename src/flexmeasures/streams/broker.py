@@ -145,7 +145,7 @@ class Publisher:
 
 
 class _Client(mqtt.Client):
-    """A client of paho that waits with poll: paho itself waits with select, which takes descriptors below 1,024 only."""
+    """A client of paho that waits with poll: paho waits with select, which takes descriptors below 1,024 only."""
 
     def _loop(self, timeout: float = 1.0) -> mqtt.MQTTErrorCode:
         """Wait for the broker or for something to send, and handle it."""
