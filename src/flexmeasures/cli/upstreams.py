@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from flask import current_app
+from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from flexmeasures.cli.parameters import Duration, Instant
@@ -53,6 +54,7 @@ __all__ = ["add_upstream", "show_limits", "show_upstreams"]
     metavar="NAME=ASSET_ID",
     help="An asset by the name that the upstream has for it; may be given several times.",
 )
+@with_appcontext
 def add_upstream(
     client_secret: str,
     safe_limit_kw: float | None,
@@ -85,6 +87,7 @@ def _read_resource(text: str) -> NewTarget:
 
 @click.command("upstreams")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@with_appcontext
 def show_upstreams(as_json: bool) -> None:
     """Show whom we follow: when it answered last, and what went wrong."""
     rows = [
@@ -115,6 +118,7 @@ def show_upstreams(as_json: bool) -> None:
 @click.option("--asset", "asset_id", type=int, required=True, help="Id of the asset.")
 @click.option("--start", type=Instant(), help="Start of the period; a day ago if left out.")
 @click.option("--end", type=Instant(), help="End of the period; now if left out.")
+@with_appcontext
 def show_limits(asset_id: int, start: datetime | None, end: datetime | None) -> None:
     """Print as CSV, minute by minute, the import limits of an asset beside what was measured.
 

@@ -69,7 +69,7 @@ def test_a_query_for_a_day_beyond_the_calendar_can_be_answered(cls, make_message
 )
 def test_a_period_that_is_no_day_is_refused(period, make_message):
     """Text after a date is not a part of it."""
-    with pytest.raises(InvalidValue, match="no period"):
+    with pytest.raises(InvalidValue, match="is not a period"):
         make_message(uftp.FlexRequest, period=period)
 
 

@@ -108,7 +108,7 @@ def test_texts_are_read_as_instants(text, zone, expected):
 @pytest.mark.parametrize("text", ["", "soon", "2030-13-01T00:00:00Z", "2030-06-12T25:00:00Z"])
 def test_texts_that_are_no_instant_are_refused(text):
     """What cannot be read as an instant is refused with advice."""
-    with pytest.raises(InvalidValue, match="no instant"):
+    with pytest.raises(InvalidValue, match="is not an instant"):
         instant_of(text)
 
 
@@ -117,5 +117,5 @@ def test_zones_with_the_same_offset_may_stand_for_each_other():
     day = dt.date(2030, 3, 31)
     assert same_offsets(day, "Europe/Brussels", "Europe/Amsterdam")
     assert not same_offsets(day, "Europe/London", "Europe/Amsterdam")
-    with pytest.raises(InvalidValue, match="no known time zone"):
+    with pytest.raises(InvalidValue, match="is not a known time zone"):
         same_offsets(day, "Europe/Atlantis", "Europe/Amsterdam")
