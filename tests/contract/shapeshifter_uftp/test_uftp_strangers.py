@@ -30,11 +30,11 @@ class Published:
 
     def __init__(self, key):
         self.known = self.published = key
-        self.look_ups, self.refreshes = 0, 0
+        self.looked_up, self.refreshes = [], 0
 
     def find(self, domain, role, *, refresh=False):
         """Answer from memory unless told otherwise."""
-        self.look_ups += 1
+        self.looked_up.append(domain)
         if domain != "dso.example.com":
             raise ServiceDiscoveryException(f"no {domain}")
         if refresh:
@@ -96,9 +96,9 @@ def test_an_address_that_sends_rubbish_loses_look_ups_not_partners(post, book):
     assert send().status_code == 200
     statuses = [send(STRANGER.private_key, f"s{n}.example.com").status_code for n in range(30)]
     assert (statuses[:5], set(statuses[5:])) == ([419] * 5, {429})
-    looked_up = book.look_ups
     assert send(STRANGER.private_key, "another.example.com").status_code == 429
-    assert book.look_ups == looked_up
+    # Our own answer to the first message looks up its recipient, some time or other.
+    assert "another.example.com" not in book.looked_up
     assert send().status_code == 200
 
 

@@ -285,7 +285,7 @@ def test_participants_are_found_by_dns():
     [
         ({}, True, "cannot be looked up"),
         (RECORDS, False, "DNSSEC"),
-        ({**RECORDS, "_usef.example.com": ("TXT", '"three"')}, True, "no version"),
+        ({**RECORDS, "_usef.example.com": ("TXT", '"three"')}, True, "is not a version"),
         ({**RECORDS, "_agr._usef.example.com": ("TXT", '"cs1.short"')}, True, "malformed"),
     ],
 )
