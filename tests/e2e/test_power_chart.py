@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -142,14 +141,10 @@ def servers(app: Flask) -> Iterator[tuple[str, str]]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium without a window: the one of this machine, or Playwright's own."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+@pytest.fixture
+def browser(chromium: Any) -> Any:
+    """The one browser of all stories: the driver runs once in a process."""
+    return chromium
 
 
 def draw(browser: Any, servers: tuple[str, str], resource: str, screenshot: Path) -> dict[str, Any]:
