@@ -83,7 +83,7 @@ def unharmed(app, cast):
                 "select count(*) from belief",
                 "select count(*) from data_source",
                 "select count(*) from weather_sensor",
-                "select sum(soc_udi_event_id) from asset",
+                "select sum(soc_udi_event_id) from device_state",
             ]
             return [db.session.scalar(text(count)) for count in counts]
 

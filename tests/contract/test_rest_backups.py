@@ -156,7 +156,7 @@ def test_names_of_backups(app, cast, folder):
     """A backup needs a name that is a plain one, and is never written over."""
     for arguments, text in (
         (["save"], "Please name the backup"),
-        (["save", "--name", "../x"], "no name for a backup"),
+        (["save", "--name", "../x"], "is not a name for a backup"),
         (["load", "--name", "nothing"], "There is no backup"),
     ):
         answer = app.test_cli_runner().invoke(db_ops, arguments)
