@@ -1,4 +1,4 @@
-"""How accurate forecasts are on public data: the tables of the page accuracy.
+"""Accuracy of forecasts on public data: the tables of the page accuracy.
 
     python docs/reference/accuracy_report.py FOLDER [--only NAME ...]
 
