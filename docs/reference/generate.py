@@ -18,7 +18,8 @@ from flask.cli import run_command as flask_run
 
 from flexmeasures.cli import cli
 from flexmeasures.domain.time import format_duration
-from flexmeasures.settings import SETTINGS, Setting
+from flexmeasures.setting_types import Setting
+from flexmeasures.settings import SETTINGS
 from shapeshifter_uftp.reference import message_reference
 
 HERE = Path(__file__).parent

@@ -16,7 +16,8 @@ from flask import Flask
 from flexmeasures.api import access
 from flexmeasures.data import database
 from flexmeasures.instance import find_instance_path, make_private_folder, open_private_file
-from flexmeasures.settings import load_settings, provide_secret_key, read_environment
+from flexmeasures.secret_key import provide_secret_key
+from flexmeasures.setting_sources import load_settings, read_environment
 from flexmeasures.start_notes import warn_at_start
 
 __all__ = ["lay_foundation"]

@@ -14,7 +14,8 @@ from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Market, Sensor, User
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid
-from flexmeasures.services.assets import NewAsset, NewMarket, create_asset, create_market
+from flexmeasures.services.assets import NewAsset, create_asset
+from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 from flexmeasures.services.structure import add_structure
 from flexmeasures.services.users import create_user

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from flexmeasures.data.database import db
-from flexmeasures.services.assets import NewMarket, create_market
+from flexmeasures.services.markets import NewMarket, create_market
 
 START = "2015-01-05T00:00:00+00:00"
 MARK = "\u202e"

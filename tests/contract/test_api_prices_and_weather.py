@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import Market, WeatherSensor
-from flexmeasures.services.assets import NewWeatherSensor, create_weather_sensor
+from flexmeasures.services.weather import NewWeatherSensor, create_weather_sensor
 
 DAY = [52.37, 51.14, 49.09, 48.35, 48.47, 49.98, 58.7, 67.76, 69.21, 70.26, 70.46, 70]
 DAY += [70.7, 70.41, 70, 64.53, 65.92, 69.72, 70.51, 75.49, 70.35, 70.01, 66.98, 58.61]

@@ -78,19 +78,19 @@ def statements() -> list[tuple[str, str]]:
 def test_the_statements_are_found():
     """The search finds those that there must be: storing, replacing, reading, listing, deleting."""
     places = {place.partition(":")[0] for place, _ in statements()}
-    assert {"beliefs.py", "portfolio.py", "0006_accounts_tree_plans.py"} <= places
+    assert {"reading.py", "writing.py", "portfolio.py", "0006_accounts_tree_plans.py"} <= places
     assert len(statements()) > 10
 
 
 @pytest.mark.parametrize(("place", "statement"), statements(), ids=lambda value: str(value)[:40])
 def test_each_statement_names_the_sensors(place, statement):
     """Without the distribution column a statement would go to all servers, or fail."""
-    names = ("sensor_id", "_COLUMNS", "_KEY", "{condition}")
+    names = ("sensor_id", "_COLUMNS", "{KEY}", "{condition}")
     assert any(name in statement for name in names), (place, statement)
     ordered = re.search(r"(distinct on|order by) \(?([\w.{}]+)", statement)
     if ordered:
         constant = re.search(r"sensor_id = (%\(\w+\)s)", statement)
-        assert constant or ordered[2] in ("sensor_id", "belief.sensor_id", "{_KEY}"), (place, statement)
+        assert constant or ordered[2] in ("sensor_id", "belief.sensor_id", "{KEY}"), (place, statement)
     assert "new_beliefs" not in statement
     assert "old_" not in statement
 

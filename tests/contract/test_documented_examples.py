@@ -15,7 +15,8 @@ import pytest
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import Market
 from flexmeasures.domain.addresses import WeatherSensorAddress
-from flexmeasures.services.assets import NewAsset, NewMarket, create_asset, create_market
+from flexmeasures.services.assets import NewAsset, create_asset
+from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.weather import find_or_make_weather_sensor
 from flexmeasures.testing import store_values
 

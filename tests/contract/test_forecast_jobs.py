@@ -9,7 +9,7 @@ from flexmeasures.data.database import db
 from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.jobs.workers import make_worker
-from flexmeasures.services.assets import NewMarket, create_market
+from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.weather import find_or_make_weather_sensor
 
 PLACE = "ea1.2021-01.localhost:wind_speed:33.4:126.4"

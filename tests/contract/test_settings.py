@@ -12,13 +12,9 @@ from click.testing import CliRunner
 from flexmeasures import cli
 from flexmeasures.app import create
 from flexmeasures.cli import demo
-from flexmeasures.settings import (
-    ENVIRONMENTS,
-    SettingsError,
-    load_settings,
-    provide_secret_key,
-    read_environment,
-)
+from flexmeasures.secret_key import provide_secret_key
+from flexmeasures.setting_sources import ENVIRONMENTS, load_settings, read_environment
+from flexmeasures.setting_types import SettingsError
 
 NAME = "FLEXMEASURES_PLATFORM_NAME"
 STRONG = "tZ3q-8Wm_kJ0vL5xR2nB"

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from flexmeasures.settings import SETTINGS, SettingsError
+from flexmeasures.setting_types import SettingsError
+from flexmeasures.settings import SETTINGS
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 

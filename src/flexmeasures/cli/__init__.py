@@ -145,7 +145,7 @@ def _explain(error: Exception) -> str | None:
 def _create_app(*_: Any) -> Any:
     """Build the app that the command which runs right now needs; plugins need all of it."""
     from flexmeasures.foundation import lay_foundation  # noqa: PLC0415 - loads much
-    from flexmeasures.settings import SettingsError  # noqa: PLC0415 - not needed for --help
+    from flexmeasures.setting_types import SettingsError  # noqa: PLC0415 - not needed for --help
 
     try:
         app = lay_foundation()

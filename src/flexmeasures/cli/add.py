@@ -27,23 +27,18 @@ from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.services.accounts import find_account
-from flexmeasures.services.assets import (
-    NewAsset,
-    NewMarket,
-    NewWeatherSensor,
-    create_asset,
-    create_market,
-    create_weather_sensor,
-)
+from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.flex_models import (
     NewAssetType,
     create_asset_type,
     set_flex_model_of_asset,
     set_flex_model_of_type,
 )
+from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.plain_assets import NewPlainAsset, create_plain_asset
 from flexmeasures.services.structure import add_structure
 from flexmeasures.services.users import check_new_user, create_user
+from flexmeasures.services.weather import NewWeatherSensor, create_weather_sensor
 
 __all__ = ["add"]
 

@@ -28,7 +28,8 @@ from flexmeasures.cli.demonstration.site import BATTERY, HOUR, QUARTER, STATION,
 from flexmeasures.data.database import db, prepare
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.instance import find_instance_path
-from flexmeasures.services.assets import NewAsset, NewMarket, create_asset, create_market
+from flexmeasures.services.assets import NewAsset, create_asset
+from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.structure import add_structure
 from flexmeasures.services.users import create_user
 

@@ -7,7 +7,7 @@ import unicodedata
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.quoting import quote
 
-__all__ = ["clean_name", "name_fault", "require_name"]
+__all__ = ["clean_name", "machine_name", "name_fault", "require_name"]
 
 # Printable for Python, and yet nothing is to be seen: Hangul fillers and the empty pattern of Braille.
 _BLANK = frozenset(" \u115f\u1160\u2800\u3164\uffa0")
@@ -20,6 +20,15 @@ def clean_name(text: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", text).strip()
+
+
+def machine_name(text: str) -> str:
+    """Write a name as markets and weather sensors have it: in lower case, with underscores for spaces.
+
+    >>> machine_name(" EPEX DA ")
+    'epex_da'
+    """
+    return clean_name(text).lower().replace(" ", "_")
 
 
 def name_fault(text: str, longest: int) -> str:

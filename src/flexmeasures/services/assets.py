@@ -1,4 +1,4 @@
-"""Assets, markets and weather sensors: making them, and finding those that a user may see."""
+"""Assets: making them, and finding those that a user may see."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
-from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, User, WeatherSensor
-from flexmeasures.domain.addresses import ConnectionAddress, parse_market
-from flexmeasures.domain.beliefs import ExAnte, parse_knowledge_rule
-from flexmeasures.domain.errors import BadAddress, Conflict, FlexError, NotAllowed, NotFound
+from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, User
+from flexmeasures.domain.addresses import ConnectionAddress
+from flexmeasures.domain.errors import BadAddress, Conflict, NotAllowed, NotFound
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.domain.rights import OWNER_RULES, Action, may
 from flexmeasures.domain.units import is_power_unit
 from flexmeasures.services.checks import Checks, FieldErrors
 from flexmeasures.services.flex_models import check_flex_model, check_references, note_references
-from flexmeasures.services.numbered import add_public_asset, add_sensor_to
+from flexmeasures.services.numbered import add_sensor_to
 from flexmeasures.services.rights import actor_of, may_by_owner, owner_scope, thing_of
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role
@@ -32,16 +30,12 @@ __all__ = [
     "SOC_ORDER",
     "FieldErrors",
     "NewAsset",
-    "NewMarket",
-    "NewWeatherSensor",
     "UnknownAsset",
     "check_asset_fields",
     "check_asset_relations",
     "check_display_name",
     "clean_asset_name",
     "create_asset",
-    "create_market",
-    "create_weather_sensor",
     "find_visible_asset",
     "list_all_assets",
     "list_asset_types",
@@ -97,36 +91,6 @@ class NewAsset:
     soc_udi_event_id: int | None = None
     flex_model: Mapping[str, Any] | None = None
     parent_id: int | None = None
-
-
-@dataclass(frozen=True)
-class NewWeatherSensor:
-    """A new weather sensor; places in degrees."""
-
-    name: str
-    weather_sensor_type_name: str
-    unit: str
-    event_resolution: timedelta
-    latitude: float
-    longitude: float
-    timezone: str = "UTC"
-
-
-@dataclass(frozen=True)
-class NewMarket:
-    """A new market.
-
-    Attributes:
-        knowledge_horizon: Name of the rule which says when its prices are known, and the rule's parameters.
-    """
-
-    name: str
-    display_name: str
-    market_type_name: str
-    unit: str
-    event_resolution: timedelta
-    timezone: str = "UTC"
-    knowledge_horizon: tuple[str, dict[str, Any]] = (ExAnte.name, {})
 
 
 def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> Asset:
@@ -314,127 +278,6 @@ def check_asset_fields(checks: Checks, new: NewAsset, name: str, display_name: s
     checks.resolution(new.event_resolution)
     checks.place(new.latitude, new.longitude)
     checks.zone(new.timezone)
-
-
-def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSensor:
-    """Make a weather sensor.
-
-    Raises:
-        FieldErrors: If fields are wrong; names all of them.
-    """
-    name = _normalise(new.name)
-    checks = Checks()
-    checks.resolution(new.event_resolution)
-    checks.place(new.latitude, new.longitude)
-    checks.zone(new.timezone)
-    checks.text("name", name, 120)
-    checks.unit(new.unit)
-    checks.that(
-        store.find_weather_sensor_type(session, new.weather_sensor_type_name) is not None,
-        "weather_sensor_type_name",
-        f"Weather sensor type {new.weather_sensor_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
-    )
-    same_name = select(WeatherSensor).where(WeatherSensor.name == name)
-    checks.that(
-        "name" in checks.errors or session.scalar(same_name) is None,
-        "name",
-        f"A weather sensor with the name {name[:LONGEST_QUOTE]} already exists.",
-    )
-    same_place = select(WeatherSensor).filter_by(
-        weather_sensor_type_name=new.weather_sensor_type_name, latitude=new.latitude, longitude=new.longitude
-    )
-    checks.that(
-        session.scalar(same_place) is None,
-        "latitude",
-        f"There is a {new.weather_sensor_type_name} sensor at this place already.",
-    )
-    checks.done()
-    station = _find_station(session, new.latitude, new.longitude)
-    sensor = add_sensor_to(session, station, name, new.unit, new.event_resolution, new.timezone)
-    weather_sensor = WeatherSensor(
-        id=sensor.id,
-        sensor=sensor,
-        name=name,
-        display_name=new.name,
-        weather_sensor_type_name=new.weather_sensor_type_name,
-        latitude=new.latitude,
-        longitude=new.longitude,
-    )
-    session.add(weather_sensor)
-    session.flush()
-    return weather_sensor
-
-
-def create_market(session: Session, new: NewMarket) -> Market:
-    """Make a market and its price sensor.
-
-    Raises:
-        FieldErrors: If fields are wrong; names all of them.
-    """
-    name = _normalise(new.name)
-    checks = Checks()
-    checks.resolution(new.event_resolution)
-    checks.zone(new.timezone)
-    checks.text("name", name, 80)
-    checks.text("display_name", new.display_name, 80)
-    checks.unit(new.unit)
-    checks.that(_is_addressable(name), "name", "Use letters, digits, _ and -, and begin with a letter.")
-    checks.that(
-        store.find_market_type(session, new.market_type_name) is not None,
-        "market_type_name",
-        f"Market type {new.market_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
-    )
-    taken = select(Market).where((Market.name == name) | (Market.display_name == new.display_name))
-    checks.that(
-        {"name", "display_name"} & checks.errors.keys() or session.scalar(taken) is None,
-        "name",
-        f"A market with the name {name} or the display name {new.display_name[:LONGEST_QUOTE]} already exists.",
-    )
-    try:
-        parse_knowledge_rule(*new.knowledge_horizon)
-    except FlexError as error:
-        checks.that(False, "knowledge_horizon", str(error))
-    checks.done()
-    asset = add_public_asset(session, name, "market")
-    sensor = add_sensor_to(
-        session, asset, name, new.unit, new.event_resolution, new.timezone, new.knowledge_horizon
-    )
-    market = Market(
-        id=sensor.id,
-        sensor=sensor,
-        name=name,
-        display_name=new.display_name,
-        market_type_name=new.market_type_name,
-    )
-    session.add(market)
-    session.flush()
-    return market
-
-
-def _is_addressable(market_name: str) -> bool:
-    """Tell whether a name can stand in the entity address of a market."""
-    try:
-        return parse_market(f"ea1.2021-01.io.flexmeasures:{market_name}").name == market_name
-    except BadAddress:
-        return False
-
-
-def _find_station(session: Session, latitude: float, longitude: float) -> Asset:
-    """Find the weather station at a place, or make it."""
-    here = select(Asset).where(
-        Asset.asset_type_name == "weather station",
-        Asset.account_id.is_(None),
-        Asset.latitude == latitude,
-        Asset.longitude == longitude,
-    )
-    station = session.scalars(here.order_by(Asset.id).limit(1)).first()
-    name = f"weather station at {latitude:.15g}, {longitude:.15g}"
-    return station or add_public_asset(session, name, "weather station", latitude, longitude)
-
-
-def _normalise(name: str) -> str:
-    """Write a name as markets and weather sensors have it: lower case, underscores for spaces."""
-    return clean_name(name).lower().replace(" ", "_")
 
 
 def _humanise(name: str) -> str:

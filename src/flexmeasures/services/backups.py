@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from sqlalchemy.orm import Session
@@ -23,6 +22,7 @@ from flexmeasures.data.backup import (
     wipe_tables,
     write_tables,
 )
+from flexmeasures.data.stores.driver import driver_of
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from flexmeasures.domain.quoting import quote
 
@@ -56,13 +56,13 @@ def save_backup(session: Session, folder: Path, name: str, kinds: BackupTables, 
     place = folder / _checked(name)
     if place.exists():
         raise Conflict(f"Can't save backup, because directory {place} already exists.")
-    spread = is_distributed(_psycopg(session))
+    spread = is_distributed(driver_of(session))
     session.rollback()
     session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     if spread:
         # Each server has its own view of the moment: only if nobody writes meanwhile, they are the same.
-        hold_beliefs(_psycopg(session))
-    return write_tables(_psycopg(session), place, tables_of(kinds), now)
+        hold_beliefs(driver_of(session))
+    return write_tables(driver_of(session), place, tables_of(kinds), now)
 
 
 def load_backup(session: Session, folder: Path, name: str, kinds: BackupTables) -> list[str]:
@@ -78,7 +78,7 @@ def load_backup(session: Session, folder: Path, name: str, kinds: BackupTables) 
     """
     place = _find(folder, name)
     with _told_in_words(session, name):
-        return read_tables(_psycopg(session), place, tables_of(kinds))
+        return read_tables(driver_of(session), place, tables_of(kinds))
 
 
 def restore_backup(session: Session, folder: Path, name: str) -> list[str]:
@@ -95,8 +95,8 @@ def restore_backup(session: Session, folder: Path, name: str) -> list[str]:
     place = _find(folder, name)
     everything = tables_of(BackupTables(structure=True, data=True))
     with _told_in_words(session, name):
-        wipe_tables(_psycopg(session), everything)
-        return read_tables(_psycopg(session), place, everything)
+        wipe_tables(driver_of(session), everything)
+        return read_tables(driver_of(session), place, everything)
 
 
 def empty_database(session: Session) -> None:
@@ -106,7 +106,7 @@ def empty_database(session: Session) -> None:
         StoreUnavailable: If others keep the tables busy.
     """
     with _told_in_words(session, "none"):
-        wipe_tables(_psycopg(session), all_tables(), restart=True)
+        wipe_tables(driver_of(session), all_tables(), restart=True)
 
 
 @contextmanager
@@ -141,9 +141,3 @@ def _find(folder: Path, name: str) -> Path:
     if not _NAME.match(name) or not (folder / name / CONTENTS).is_file():
         raise NotFound(f"There is no backup {quote(name)}.")
     return folder / name
-
-
-def _psycopg(session: Session) -> psycopg.Connection[Any]:
-    """Get the driver's connection, inside the session's transaction."""
-    session.flush()
-    return session.connection().connection.driver_connection  # type: ignore[return-value]

@@ -1,19 +1,30 @@
-"""Weather sensors by place."""
+"""Weather sensors: making them, and finding them by place."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import WeatherSensor
+from flexmeasures.data.stores import assets as store
+from flexmeasures.data.tables import Asset, WeatherSensor
 from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.domain.errors import NotFound
-from flexmeasures.services.assets import NewWeatherSensor, create_weather_sensor
+from flexmeasures.domain.names import machine_name
+from flexmeasures.domain.quoting import LONGEST_QUOTE
+from flexmeasures.services.checks import Checks
+from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 
-__all__ = ["find_or_make_weather_sensor", "list_weather_types", "nearest_weather_sensors"]
+__all__ = [
+    "NewWeatherSensor",
+    "create_weather_sensor",
+    "find_or_make_weather_sensor",
+    "list_weather_types",
+    "nearest_weather_sensors",
+]
 
 
 def list_weather_types(session: Session) -> list[str]:
@@ -73,3 +84,78 @@ def find_or_make_weather_sensor(
     )
     place = f"at latitude {address.latitude} and longitude {address.longitude}"
     raise NotFound(f"No {address.type_name} sensor is known {place}. {hint}")
+
+
+@dataclass(frozen=True)
+class NewWeatherSensor:
+    """A new weather sensor; places in degrees."""
+
+    name: str
+    weather_sensor_type_name: str
+    unit: str
+    event_resolution: timedelta
+    latitude: float
+    longitude: float
+    timezone: str = "UTC"
+
+
+def create_weather_sensor(session: Session, new: NewWeatherSensor) -> WeatherSensor:
+    """Make a weather sensor.
+
+    Raises:
+        FieldErrors: If fields are wrong; names all of them.
+    """
+    name = machine_name(new.name)
+    checks = Checks()
+    checks.resolution(new.event_resolution)
+    checks.place(new.latitude, new.longitude)
+    checks.zone(new.timezone)
+    checks.text("name", name, 120)
+    checks.unit(new.unit)
+    checks.that(
+        store.find_weather_sensor_type(session, new.weather_sensor_type_name) is not None,
+        "weather_sensor_type_name",
+        f"Weather sensor type {new.weather_sensor_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
+    )
+    same_name = select(WeatherSensor).where(WeatherSensor.name == name)
+    checks.that(
+        "name" in checks.errors or session.scalar(same_name) is None,
+        "name",
+        f"A weather sensor with the name {name[:LONGEST_QUOTE]} already exists.",
+    )
+    same_place = select(WeatherSensor).filter_by(
+        weather_sensor_type_name=new.weather_sensor_type_name, latitude=new.latitude, longitude=new.longitude
+    )
+    checks.that(
+        session.scalar(same_place) is None,
+        "latitude",
+        f"There is a {new.weather_sensor_type_name} sensor at this place already.",
+    )
+    checks.done()
+    station = _find_station(session, new.latitude, new.longitude)
+    sensor = add_sensor_to(session, station, name, new.unit, new.event_resolution, new.timezone)
+    weather_sensor = WeatherSensor(
+        id=sensor.id,
+        sensor=sensor,
+        name=name,
+        display_name=new.name,
+        weather_sensor_type_name=new.weather_sensor_type_name,
+        latitude=new.latitude,
+        longitude=new.longitude,
+    )
+    session.add(weather_sensor)
+    session.flush()
+    return weather_sensor
+
+
+def _find_station(session: Session, latitude: float, longitude: float) -> Asset:
+    """Find the weather station at a place, or make it."""
+    here = select(Asset).where(
+        Asset.asset_type_name == "weather station",
+        Asset.account_id.is_(None),
+        Asset.latitude == latitude,
+        Asset.longitude == longitude,
+    )
+    station = session.scalars(here.order_by(Asset.id).limit(1)).first()
+    name = f"weather station at {latitude:.15g}, {longitude:.15g}"
+    return station or add_public_asset(session, name, "weather station", latitude, longitude)

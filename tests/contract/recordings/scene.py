@@ -19,16 +19,11 @@ from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, DataSource, FlexibilityOrder, PlanDevice, PlanRecord, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid, to_datetime64
-from flexmeasures.services.assets import (
-    NewAsset,
-    NewMarket,
-    NewWeatherSensor,
-    create_asset,
-    create_market,
-    create_weather_sensor,
-)
+from flexmeasures.services.assets import NewAsset, create_asset
+from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.tasks import TaskRun, record_task_run
 from flexmeasures.services.users import create_user
+from flexmeasures.services.weather import NewWeatherSensor, create_weather_sensor
 from flexmeasures.testing import Cast, make_cast
 
 DAY = datetime(2015, 1, 1, tzinfo=UTC)

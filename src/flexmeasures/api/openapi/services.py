@@ -19,6 +19,7 @@ from flexmeasures.api.openapi.shapes import (
     one_of,
 )
 from flexmeasures.api.usef import messages
+from flexmeasures.api.usef.fields import SINGULARS
 from flexmeasures.api.usef.versions import Service, Version
 
 __all__ = ["describe_service", "message_schema"]
@@ -125,7 +126,7 @@ def _write_field(
         return {**flat, "groups": list_of(group)}, {
             "anyOf": [{"allOf": group["allOf"]}, {"required": ["groups"]}]
         }
-    singular = messages.SINGULARS.get(name)
+    singular = SINGULARS.get(name)
     if singular is None:
         return {name: schema}, {"required": [name]}
     if schema.get("type") == "array" and singular != "source":

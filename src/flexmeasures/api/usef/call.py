@@ -12,7 +12,7 @@ import redis
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.usef import statuses
-from flexmeasures.api.usef.messages import BeliefHorizon, Group
+from flexmeasures.api.usef.fields import BeliefHorizon, Group
 from flexmeasures.api.usef.versions import Version
 from flexmeasures.data.stores.users import source_of_user
 from flexmeasures.data.tables import Asset, User

@@ -23,7 +23,7 @@ from flexmeasures.api.usef.call import (
     require_after_the_fact,
     word_groups,
 )
-from flexmeasures.api.usef.messages import Group
+from flexmeasures.api.usef.fields import Group
 from flexmeasures.api.usef.statuses import PartlyRefused, Status
 from flexmeasures.data.stores.assets import find_markets
 from flexmeasures.data.stores.beliefs import Added

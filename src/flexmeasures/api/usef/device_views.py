@@ -12,6 +12,7 @@ from rq.job import Job
 
 from flexmeasures.api.usef import messages, statuses
 from flexmeasures.api.usef.call import Body, Call, refuse_the_future, word_groups
+from flexmeasures.api.usef.fields import parse_event_address
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.addresses import EventAddress
 from flexmeasures.domain.quoting import quote
@@ -90,7 +91,7 @@ def get_device_message(call: Call, raw: Mapping[str, Any]) -> Body:
     message = messages.GetDeviceMessage.read(raw)
     values, notes, start, duration = {}, [], call.now, timedelta(0)
     for name in (name for group in message.groups for name in group.addresses):
-        address = messages.parse_event_address(name)
+        address = parse_event_address(name)
         asset = find_device(call.session, call.user, address.asset_id, types=_devices_of(call))
         answer = _planned_by_job if call.version.plans_in_jobs else _planned_now
         start, power, noted = answer(call, asset, address, message.duration)

@@ -19,14 +19,9 @@ from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Market, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid
-from flexmeasures.services.assets import (
-    NewAsset,
-    NewMarket,
-    NewWeatherSensor,
-    create_asset,
-    create_market,
-    create_weather_sensor,
-)
+from flexmeasures.services.assets import NewAsset, create_asset
+from flexmeasures.services.markets import NewMarket, create_market
+from flexmeasures.services.weather import NewWeatherSensor, create_weather_sensor
 
 __all__ = ["Scene", "make_scene"]
 

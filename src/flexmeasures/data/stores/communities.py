@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.arrays import read_array
+from flexmeasures.data.stores.driver import driver_of
 from flexmeasures.data.tables import (
     CommunityDay,
     CommunityService,
@@ -98,7 +99,7 @@ def read_meters(session: Session, window: MeterWindow) -> dict[int, tuple[Instan
     Returns:
         Starts and values by sensor, in the order of time.
     """
-    connection = _psycopg(session)
+    connection = driver_of(session)
     readings = {}
     with connection.cursor(binary=True) as cursor:
         cursor.execute(
@@ -246,9 +247,3 @@ def tables_in_force(session: Session, service_id: int) -> list[DistributionTable
         .order_by(DistributionTable.starts_on)
     )
     return list(session.scalars(query))
-
-
-def _psycopg(session: Session) -> Any:
-    """Get the driver's connection, inside the session's transaction."""
-    session.flush()
-    return session.connection().connection.driver_connection

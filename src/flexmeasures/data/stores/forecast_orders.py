@@ -13,6 +13,8 @@ from psycopg.rows import class_row
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.stores.driver import driver_of
+
 __all__ = ["Measured", "WaitingOrder", "add_orders", "join_orders", "take_orders"]
 
 
@@ -82,9 +84,7 @@ def join_orders(orders: Iterable[WaitingOrder]) -> list[WaitingOrder]:
 
 def add_orders(session: Session, orders: Sequence[Measured]) -> None:
     """Store orders, in the transaction of the session."""
-    session.flush()
-    connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
-    with connection.cursor() as cursor:
+    with driver_of(session).cursor() as cursor:
         cursor.executemany(
             "insert into forecast_order (sensor_id, measured_from, measured_until, horizons) values (%s, %s, %s, %s)",
             [(o.sensor_id, o.measured_from, o.measured_until, list(o.horizons)) for o in orders],

@@ -14,6 +14,7 @@ from sqlalchemy import Select, delete, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, defer, joinedload, selectinload
 
 from flexmeasures.data.stores.arrays import Float8Array, register_dumpers
+from flexmeasures.data.stores.driver import driver_of
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, PlanDevice, PlanRecord
 
 __all__ = [
@@ -130,9 +131,7 @@ def insert_plans(session: Session, plans: Sequence[PlanRecord], kept: int) -> No
     if not plans:
         return
     session.execute(delete(PlanRecord).where(PlanRecord.id.in_([plan.id for plan in plans])))
-    session.flush()
-    driver: Any = session.connection().connection.driver_connection
-    with driver.cursor() as cursor:
+    with driver_of(session).cursor() as cursor:
         cursor.executemany(_INSERT_PLAN, [_as_parameters(plan, _PLAN_COLUMNS) for plan in plans])
         devices = [
             {**_as_parameters(device, _DEVICE_COLUMNS), "plan_id": plan.id}

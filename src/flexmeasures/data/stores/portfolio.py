@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import psycopg
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.arrays import Int4Array, TimestamptzArray, read_array
+from flexmeasures.data.stores.arrays import Int4Array, TimestamptzArray
 from flexmeasures.data.stores.as_of import held_by_condition, start_held_by
 from flexmeasures.data.stores.beliefs import last_start_before
+from flexmeasures.data.stores.driver import driver_of, fetch_arrays
 from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import MEDIAN, Beliefs, Series
 from flexmeasures.domain.time import to_datetime64
@@ -63,7 +63,7 @@ def read_series(session: Session, sensors: Sequence[Sensor], window: PortfolioWi
             "select distinct on (sensor_id, event_start) event_start, event_value from belief"
             f" where {condition} order by sensor_id, event_start, belief_horizon, source_id) latest) found"
         )
-        ids, starts, values = _fetch(session, query, parameters, ("int4", "timestamptz", "float8"))
+        ids, starts, values = fetch_arrays(session, query, parameters, ("int4", "timestamptz", "float8"))
         for number, rows in _runs(ids):
             series[number] = replace(series[number], starts=starts[rows], values=values[rows])
     return series
@@ -88,7 +88,7 @@ def read_latest_by_source(
             " order by sensor_id, event_start, source_id, belief_horizon) latest) found"
         )
         types = ("int4", "timestamptz", "float8", "interval", "int4")
-        ids, *rest = _fetch(session, query, parameters, types)
+        ids, *rest = fetch_arrays(session, query, parameters, types)
         everything = Beliefs(*rest)
         found |= {number: everything.take(rows) for number, rows in _runs(ids)}
     return found
@@ -117,8 +117,7 @@ def read_newest_event(
         "ids": Int4Array(np.asarray([one.id for one in sensors], dtype=np.int32)),
         "latest": TimestamptzArray(np.array([to_datetime64(one) for one in limits])),
     }
-    session.flush()
-    connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
+    connection = driver_of(session)
     return {number: (start, value) for number, start, value in connection.execute(query, parameters)}
 
 
@@ -185,16 +184,3 @@ def _where(sensors: Sequence[Sensor], window: PortfolioWindow) -> tuple[str, dic
 
 
 _SOURCES = "array(select id from data_source where (type = 'scheduler') = %(scheduled)s)"
-
-
-def _fetch(
-    session: Session, query: str, parameters: dict[str, Any], types: tuple[str, ...]
-) -> list[np.ndarray[Any, Any]]:
-    """Run a query whose one row holds arrays."""
-    session.flush()
-    connection: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(query, parameters)
-        answer = cursor.pgresult
-        assert answer is not None  # noqa: S101 - a select has a result
-        return [read_array(name, answer.get_value(0, n)) for n, name in enumerate(types)]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-import psycopg
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.stores.driver import driver_of
 from flexmeasures.data.tables import DataSource, Sensor
 
 __all__ = ["Step", "delete_superseded", "event_range", "program_sources", "sensors_by_id"]
@@ -55,7 +54,7 @@ def event_range(
 ) -> tuple[datetime, datetime] | None:
     """Find the first and the last event start about which sources have said something; None if there is none."""
     row = (
-        _driver(session)
+        driver_of(session)
         .execute(
             "select min(first), max(last) from unnest(%(sources)s::int[]) as source (id) cross join lateral ("
             " select min(event_start) as first, max(event_start) as last from belief"
@@ -125,9 +124,5 @@ def delete_superseded(
         "superseded_by": superseded_by,
         "limit": limit,
     }
-    row = _driver(session).execute(_DELETE, parameters).fetchone()
+    row = driver_of(session).execute(_DELETE, parameters).fetchone()
     return 0 if row is None else int(row[0])
-
-
-def _driver(session: Session) -> psycopg.Connection[Any]:
-    return session.connection().connection.driver_connection  # type: ignore[return-value]

@@ -18,25 +18,14 @@ from flexmeasures.data.tables.communities import (
     community_stale,
 )
 from flexmeasures.data.tables.coordination import (
-    DrAcknowledgement,
-    DrArea,
     DrClient,
     DrDelivery,
-    DrEligibilityChange,
-    DrEnrolment,
     DrEvent,
-    DrEventTarget,
     DrEventVersion,
-    DrLocation,
     DrNotification,
     DrProgram,
     DrReport,
-    DrResource,
-    DrResourceGroup,
-    DrResourceGroupMember,
     DrSubscription,
-    DrUsage,
-    DrUser,
     DrVen,
 )
 from flexmeasures.data.tables.flexibility import FlexibilityOrder
@@ -46,6 +35,19 @@ from flexmeasures.data.tables.markets import Market, MarketType
 from flexmeasures.data.tables.notes import Annotation, AuditLog
 from flexmeasures.data.tables.operations import LatestTaskRun
 from flexmeasures.data.tables.plans import PlanDevice, PlanRecord
+from flexmeasures.data.tables.portfolios import (
+    DrAcknowledgement,
+    DrArea,
+    DrEligibilityChange,
+    DrEnrolment,
+    DrEventTarget,
+    DrLocation,
+    DrResource,
+    DrResourceGroup,
+    DrResourceGroupMember,
+    DrUsage,
+    DrUser,
+)
 from flexmeasures.data.tables.sensors import Sensor, SensorReference
 from flexmeasures.data.tables.sources import DataSource
 from flexmeasures.data.tables.upstreams import Upstream, UpstreamEvent, UpstreamReport, UpstreamTarget

@@ -1,4 +1,4 @@
-"""Coordination with the grid: clients, programmes, events, VENs, resources, reports and subscriptions.
+"""Coordination with the grid: clients, programmes, events, VENs, reports and subscriptions.
 
 What clients make is kept as the document of OpenADR 3.1.0 that it is, beside the columns that queries need.
 Those of the sandbox and of production never meet: everything has an environment, which is that of the credential.
@@ -7,20 +7,17 @@ Those of the sandbox and of production never meet: everything has an environment
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     DateTime,
-    Double,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    Numeric,
     String,
     Text,
     UniqueConstraint,
@@ -32,31 +29,24 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flexmeasures.data.database import db
 
 __all__ = [
-    "DrAcknowledgement",
-    "DrArea",
+    "EMPTY_ARRAY",
+    "ENVIRONMENT_LENGTH",
+    "NAME_LENGTH",
     "DrClient",
     "DrDelivery",
-    "DrEligibilityChange",
-    "DrEnrolment",
     "DrEvent",
-    "DrEventTarget",
     "DrEventVersion",
-    "DrLocation",
     "DrNotification",
     "DrProgram",
     "DrReport",
-    "DrResource",
-    "DrResourceGroup",
-    "DrResourceGroupMember",
     "DrSubscription",
-    "DrUsage",
-    "DrUser",
     "DrVen",
+    "OpenAdrObject",
 ]
 
-_NAME = 128
-_ENVIRONMENT = 10
-_EMPTY = text("'{}'")
+NAME_LENGTH = 128
+ENVIRONMENT_LENGTH = 10
+EMPTY_ARRAY = text("'{}'")
 _NOTHING = text("'{}'::jsonb")
 
 
@@ -75,17 +65,17 @@ class DrClient(db.Model):  # type: ignore[misc, name-defined]
     __tablename__ = "dr_client"
 
     id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
-    client_id: Mapped[str] = mapped_column(String(_NAME), unique=True)
+    client_id: Mapped[str] = mapped_column(String(NAME_LENGTH), unique=True)
     secret_hash: Mapped[str] = mapped_column(String(255))
     role: Mapped[str] = mapped_column(String(3))
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    environment: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     active: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("now()"))
 
 
-class _Object:
+class OpenAdrObject:
     """Common columns of the objects of OpenADR.
 
     Attributes:
@@ -96,17 +86,17 @@ class _Object:
         targets: Those of the document.
     """
 
-    id: Mapped[str] = mapped_column(String(_NAME), primary_key=True)
+    id: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
     serial: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
-    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    environment: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     modified_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     content: Mapped[dict[str, Any]] = mapped_column(JSONB)
     former: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=_NOTHING)
-    targets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
+    targets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=EMPTY_ARRAY)
 
 
-class DrProgram(_Object, db.Model):  # type: ignore[misc, name-defined]
+class DrProgram(OpenAdrObject, db.Model):  # type: ignore[misc, name-defined]
     """A programme under which events are sent.
 
     Attributes:
@@ -124,11 +114,11 @@ class DrProgram(_Object, db.Model):  # type: ignore[misc, name-defined]
         ),
     )
 
-    name: Mapped[str] = mapped_column(String(_NAME))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
-class DrEvent(_Object, db.Model):  # type: ignore[misc, name-defined]
+class DrEvent(OpenAdrObject, db.Model):  # type: ignore[misc, name-defined]
     """An event: a price curve, a power limit, or anything else that OpenADR can say.
 
     Attributes:
@@ -171,7 +161,7 @@ class DrEventVersion(db.Model):  # type: ignore[misc, name-defined]
     held_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
-class DrVen(_Object, db.Model):  # type: ignore[misc, name-defined]
+class DrVen(OpenAdrObject, db.Model):  # type: ignore[misc, name-defined]
     """A VEN; its targets are granted to its client."""
 
     __tablename__ = "dr_ven"
@@ -180,94 +170,11 @@ class DrVen(_Object, db.Model):  # type: ignore[misc, name-defined]
         UniqueConstraint("environment", "client_id", name="dr_ven_client_id_key"),
     )
 
-    name: Mapped[str] = mapped_column(String(_NAME))
-    client_id: Mapped[str] = mapped_column(String(_NAME))
+    name: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    client_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
 
 
-class DrUser(db.Model):  # type: ignore[misc, name-defined]
-    """A customer of a partner, by the id that the partner chose."""
-
-    __tablename__ = "dr_user"
-    __table_args__ = (UniqueConstraint("client_id", "user_id", name="dr_user_user_id_key"),)
-
-    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
-    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
-    user_id: Mapped[str] = mapped_column(String(_NAME))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-
-
-class DrLocation(db.Model):  # type: ignore[misc, name-defined]
-    """A place where a user has resources: its meter points or its coordinates say in which areas it lies."""
-
-    __tablename__ = "dr_location"
-    __table_args__ = (UniqueConstraint("user_id", "location_id", name="dr_location_location_id_key"),)
-
-    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("dr_user.id", ondelete="CASCADE"))
-    location_id: Mapped[str] = mapped_column(String(_NAME))
-    location_type: Mapped[str] = mapped_column(String(_NAME))
-    meter_point_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
-    latitude: Mapped[float | None] = mapped_column(Double)
-    longitude: Mapped[float | None] = mapped_column(Double)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-
-
-class DrResource(_Object, db.Model):  # type: ignore[misc, name-defined]
-    """A resource of a VEN: a device, or whatever else reports name.
-
-    Attributes:
-        user_id: Of a partner's customer; a vehicle hangs on the user alone.
-        location_id: Where it stands.
-        resource_type: As the partner calls it, such as HotWaterTank.
-    """
-
-    __tablename__ = "dr_resource"
-    __table_args__ = (UniqueConstraint("ven_id", "name", name="dr_resource_name_key"),)
-
-    name: Mapped[str] = mapped_column(String(_NAME))
-    client_id: Mapped[str] = mapped_column(String(_NAME), index=True)
-    ven_id: Mapped[str] = mapped_column(ForeignKey("dr_ven.id", ondelete="CASCADE"))
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("dr_user.id", ondelete="CASCADE"), index=True)
-    location_id: Mapped[int | None] = mapped_column(
-        ForeignKey("dr_location.id", ondelete="CASCADE"), index=True
-    )
-    resource_type: Mapped[str | None] = mapped_column(String(_NAME))
-
-
-class DrResourceGroup(_Object, db.Model):  # type: ignore[misc, name-defined]
-    """A group of resources and other groups, such as those behind a transformer; an extension of OpenADR."""
-
-    __tablename__ = "dr_resource_group"
-    __table_args__ = (UniqueConstraint("environment", "name", name="dr_resource_group_name_key"),)
-
-    name: Mapped[str] = mapped_column(String(_NAME))
-
-
-class DrResourceGroupMember(db.Model):  # type: ignore[misc, name-defined]
-    """A child of a group: a group or a resource."""
-
-    __tablename__ = "dr_resource_group_member"
-    __table_args__ = (
-        UniqueConstraint(
-            "group_id",
-            "child_id",
-            "resource_id",
-            name="dr_resource_group_member_key",
-            postgresql_nulls_not_distinct=True,
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    group_id: Mapped[str] = mapped_column(ForeignKey("dr_resource_group.id", ondelete="CASCADE"))
-    child_id: Mapped[str | None] = mapped_column(
-        ForeignKey("dr_resource_group.id", ondelete="CASCADE"), index=True
-    )
-    resource_id: Mapped[str | None] = mapped_column(
-        ForeignKey("dr_resource.id", ondelete="CASCADE"), index=True
-    )
-
-
-class DrReport(_Object, db.Model):  # type: ignore[misc, name-defined]
+class DrReport(OpenAdrObject, db.Model):  # type: ignore[misc, name-defined]
     """A report about an event.
 
     Attributes:
@@ -289,8 +196,8 @@ class DrReport(_Object, db.Model):  # type: ignore[misc, name-defined]
         Index("dr_report_list_idx", "environment", "client_id", "serial"),
     )
 
-    client_id: Mapped[str] = mapped_column(String(_NAME))
-    client_name: Mapped[str] = mapped_column(String(_NAME))
+    client_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    client_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id"), index=True)
     program_id: Mapped[str] = mapped_column(ForeignKey("dr_program.id"), index=True)
     partner: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -298,7 +205,7 @@ class DrReport(_Object, db.Model):  # type: ignore[misc, name-defined]
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
 
 
-class DrSubscription(_Object, db.Model):  # type: ignore[misc, name-defined]
+class DrSubscription(OpenAdrObject, db.Model):  # type: ignore[misc, name-defined]
     """Whom to tell what by webhook.
 
     Attributes:
@@ -312,8 +219,8 @@ class DrSubscription(_Object, db.Model):  # type: ignore[misc, name-defined]
     __tablename__ = "dr_subscription"
     __table_args__ = (Index("dr_subscription_list_idx", "environment", "client_id", "serial"),)
 
-    client_id: Mapped[str] = mapped_column(String(_NAME))
-    client_name: Mapped[str] = mapped_column(String(_NAME))
+    client_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    client_name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     program_id: Mapped[str | None] = mapped_column(
         ForeignKey("dr_program.id", ondelete="CASCADE"), index=True
     )
@@ -343,13 +250,13 @@ class DrNotification(db.Model):  # type: ignore[misc, name-defined]
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
+    environment: Mapped[str] = mapped_column(String(ENVIRONMENT_LENGTH))
     object_type: Mapped[str] = mapped_column(String(20))
     operation: Mapped[str] = mapped_column(String(10))
-    object_id: Mapped[str] = mapped_column(String(_NAME))
-    program_id: Mapped[str | None] = mapped_column(String(_NAME))
+    object_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    program_id: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     object: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    targets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
+    targets: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=EMPTY_ARRAY)
     client_ids: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     granted: Mapped[dict[str, list[str]]] = mapped_column(JSONB, server_default=_NOTHING)
     announced_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -384,134 +291,3 @@ class DrDelivery(db.Model):  # type: ignore[misc, name-defined]
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     answer: Mapped[str | None] = mapped_column(String(255))
-
-
-class DrEventTarget(db.Model):  # type: ignore[misc, name-defined]
-    """Part of a partner's portfolio that an event is about, as it was when the event was made; reports name it.
-
-    Attributes:
-        resource_id: As the partner calls it; None: the location as a whole.
-    """
-
-    __tablename__ = "dr_event_target"
-    __table_args__ = (
-        UniqueConstraint(
-            "event_id",
-            "client_id",
-            "location_id",
-            "resource_id",
-            name="dr_event_target_key",
-            postgresql_nulls_not_distinct=True,
-        ),
-        Index("dr_event_target_client_id_idx", "client_id", "event_id"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id", ondelete="CASCADE"))
-    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
-    user_id: Mapped[str | None] = mapped_column(String(_NAME))
-    location_id: Mapped[str | None] = mapped_column(String(_NAME))
-    resource_id: Mapped[str | None] = mapped_column(String(_NAME))
-    meter_point_id: Mapped[str | None] = mapped_column(String(_NAME))
-
-
-class DrUsage(db.Model):  # type: ignore[misc, name-defined]
-    """Energy that was reported for a slot of an event; of several values the newest holds, all are kept.
-
-    Attributes:
-        kilowatt_hours: Consumption is positive [kWh].
-    """
-
-    __tablename__ = "dr_usage"
-    __table_args__ = (
-        Index("dr_usage_slot_idx", "client_id", "event_id", "location_id", "resource_id", "slot_start", "id"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    report_id: Mapped[str] = mapped_column(ForeignKey("dr_report.id", ondelete="CASCADE"), index=True)
-    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id"), index=True)
-    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
-    user_id: Mapped[str | None] = mapped_column(String(_NAME))
-    location_id: Mapped[str | None] = mapped_column(String(_NAME))
-    resource_id: Mapped[str | None] = mapped_column(String(_NAME))
-    meter_point_id: Mapped[str | None] = mapped_column(String(_NAME))
-    slot_start: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    kilowatt_hours: Mapped[Decimal] = mapped_column(Numeric(18, 6))
-    reported_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-
-
-class DrAcknowledgement(db.Model):  # type: ignore[misc, name-defined]
-    """Acknowledgement of a power limit, target by target; the newest holds."""
-
-    __tablename__ = "dr_acknowledgement"
-    __table_args__ = (Index("dr_acknowledgement_event_id_idx", "event_id", "client_id"),)
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    report_id: Mapped[str] = mapped_column(ForeignKey("dr_report.id", ondelete="CASCADE"), index=True)
-    event_id: Mapped[str] = mapped_column(ForeignKey("dr_event.id"))
-    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
-    location_id: Mapped[str | None] = mapped_column(String(_NAME))
-    resource_id: Mapped[str | None] = mapped_column(String(_NAME))
-    meter_point_id: Mapped[str | None] = mapped_column(String(_NAME))
-    is_accepted: Mapped[bool] = mapped_column(Boolean)
-    acknowledged_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-
-
-class DrEnrolment(db.Model):  # type: ignore[misc, name-defined]
-    """A user who takes part in a programme."""
-
-    __tablename__ = "dr_enrolment"
-
-    user_id: Mapped[int] = mapped_column(ForeignKey("dr_user.id", ondelete="CASCADE"), primary_key=True)
-    program_id: Mapped[str] = mapped_column(
-        ForeignKey("dr_program.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
-    enrolled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-
-
-class DrArea(db.Model):  # type: ignore[misc, name-defined]
-    """A neighbourhood of the grid, by its border or by its meter points.
-
-    Attributes:
-        target: What events for the area are targeted at; granted to the resources in it.
-        corners: Longitude and latitude of each corner [degrees]; None: by meter points.
-        price_area: Such as NO1.
-        daily_at: Local time of day, HH:MM, at which a price curve is sent for the next day; None: none is.
-    """
-
-    __tablename__ = "dr_area"
-    __table_args__ = (UniqueConstraint("environment", "name", name="dr_area_name_key"),)
-
-    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
-    environment: Mapped[str] = mapped_column(String(_ENVIRONMENT))
-    name: Mapped[str] = mapped_column(String(_NAME))
-    target: Mapped[str] = mapped_column(String(_NAME))
-    program_id: Mapped[str] = mapped_column(ForeignKey("dr_program.id", ondelete="CASCADE"), index=True)
-    corners: Mapped[list[list[float]] | None] = mapped_column(JSONB(none_as_null=True))
-    meter_point_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_EMPTY)
-    price_area: Mapped[str] = mapped_column(String(10))
-    currency: Mapped[str] = mapped_column(String(3))
-    timezone: Mapped[str] = mapped_column(String(80))
-    daily_at: Mapped[str | None] = mapped_column(String(5))
-    last_daily_for: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-
-
-class DrEligibilityChange(db.Model):  # type: ignore[misc, name-defined]
-    """A user who became eligible, or is not any more; partners are told of several at once.
-
-    Attributes:
-        event_id: The event that told of it; None: it waits.
-    """
-
-    __tablename__ = "dr_eligibility_change"
-    __table_args__ = (
-        Index("dr_eligibility_change_waiting_idx", "client_id", postgresql_where=text("event_id is null")),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    client_id: Mapped[int] = mapped_column(ForeignKey("dr_client.id", ondelete="CASCADE"))
-    user_id: Mapped[str] = mapped_column(String(_NAME))
-    area_id: Mapped[int] = mapped_column(ForeignKey("dr_area.id", ondelete="CASCADE"), index=True)
-    is_eligible: Mapped[bool] = mapped_column(Boolean)
-    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    event_id: Mapped[str | None] = mapped_column(String(_NAME))
