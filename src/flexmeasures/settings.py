@@ -57,6 +57,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("FLEXMEASURES_PLUGIN_PATHS", list[str], [], "Absolute paths of plugin folders."),
     Setting(
+        "FLEXMEASURES_INSTALLED_PLUGINS",
+        list[str] | None,
+        None,
+        "Names of the plugins installed with pip that are loaded; unset: all of them, empty: none.",
+    ),
+    Setting(
         "FLEXMEASURES_DB_BACKUP_PATH",
         str,
         "migrations/dumps",

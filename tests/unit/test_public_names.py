@@ -22,6 +22,10 @@ def loaded_by(statement):
             "flexmeasures.ui.utils.view_utils", "render_flexmeasures_template", id="for plugins' pages"
         ),
         pytest.param("flexmeasures.data.transactional", "as_transaction", id="for scripts"),
+        pytest.param("flexmeasures.services.schedulers", "scheduler", id="for plugins' schedulers"),
+        pytest.param("flexmeasures.domain.forecasting", "register_model", id="for plugins' forecasters"),
+        pytest.param("flexmeasures.services.listings", "list_asset_rows", id="for plugins' endpoints"),
+        pytest.param("flexmeasures.testing", "make_cast", id="for plugins' tests"),
         pytest.param("flexmeasures.data.transactional", "task_with_status_report", id="for recurring tasks"),
         pytest.param(
             "flexmeasures.data.transactional", "PartialTaskCompletionException", id="for partial success"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import logging
 import uuid
+from typing import Any
 
 from flask import Flask, Response, current_app, g, render_template, request
+from flask_security.decorators import default_unauthn_handler
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
 
 from flexmeasures.api.http import json_response
@@ -31,6 +33,9 @@ def register(app: Flask) -> None:
         app.register_error_handler(kind, _store_error)
     app.register_error_handler(StoreUnavailable, _store_unavailable)
     app.register_error_handler(Exception, _bug)
+    # For views of plugins, which Flask-Security's decorators guard.
+    app.extensions["security"].unauthn_handler(_ask_for_login)
+    app.login_manager.unauthorized_callback = _ask_for_login  # type: ignore[attr-defined]
 
 
 def unauthorized(*_: object) -> Response:
@@ -38,6 +43,13 @@ def unauthorized(*_: object) -> Response:
     return answer(
         401, "You could not be properly authenticated for this content.", statuses_name="UNAUTHORIZED"
     )
+
+
+def _ask_for_login(mechanisms: list[str] | None = None, headers: dict[str, str] | None = None) -> Any:
+    """Send people to the login page; tell programs that ask the API."""
+    if request.path.startswith("/api/"):
+        return unauthorized()
+    return default_unauthn_handler(mechanisms, headers)
 
 
 def forbidden(*_: object) -> Response:
@@ -104,7 +116,9 @@ def _bug(error: Exception) -> Response:
     """Answer for a bug of ours: its number is in the log, beside what happened."""
     give_back(db.session)
     number = uuid.uuid4().hex[:12]
-    log.error("Unexpected error %s at %s", number, request.path, exc_info=error)
+    plugin = current_app.extensions.get("plugins", {}).get(request.blueprint)
+    where = f" in the plugin {plugin}" if plugin else ""
+    log.error("Unexpected error %s at %s%s", number, request.path, where, exc_info=error)
     return answer(500, f"Something went wrong on our side. Tell the operator this number: {number}.")
 
 

@@ -154,9 +154,12 @@ def _create_app(*_: Any) -> Any:
         sys.exit(2)
     context = click.get_current_context(silent=True)
     _, _, command = (context.command_path if context else "").partition(" ")
-    if app.config["FLEXMEASURES_PLUGIN_PATHS"] or not f"{command} ".startswith(
-        tuple(f"{name} " for name in _WITHOUT_DOORS)
-    ):
+    from flexmeasures.installed_plugins import find_installed_plugins  # noqa: PLC0415 - a light module
+
+    plugins = app.config["FLEXMEASURES_PLUGIN_PATHS"] or find_installed_plugins(
+        app.config["FLEXMEASURES_INSTALLED_PLUGINS"]
+    )
+    if plugins or not f"{command} ".startswith(tuple(f"{name} " for name in _WITHOUT_DOORS)):
         from flexmeasures.app import add_doors  # noqa: PLC0415 - loads the whole platform
 
         add_doors(app)
@@ -174,8 +177,11 @@ def _may_have_plugins() -> bool:
     word = "FLEXMEASURES_PLUGIN_PATHS"
     if os.environ.get(word):
         return True
+    from flexmeasures.installed_plugins import may_be_installed  # noqa: PLC0415 - a light module
     from flexmeasures.instance import find_instance_path  # noqa: PLC0415 - a light module
 
+    if may_be_installed():
+        return True
     files = (
         Path(".env"),
         Path(".flaskenv"),
