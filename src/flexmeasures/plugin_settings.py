@@ -9,8 +9,8 @@ from typing import Any
 
 from flask import Flask
 
-from flexmeasures.setting_types import Setting, SettingsError
 from flexmeasures.setting_sources import read_environment
+from flexmeasures.setting_types import Setting, SettingsError
 from flexmeasures.start_notes import warn_at_start
 
 __all__ = ["provide_settings"]
