@@ -32,6 +32,7 @@ CHAPTERS = {
     "FLEXMEASURES_SCHEDULING_TIME_LIMIT": "Schedules",
     "DARK_SKY_API_KEY": "Tokens",
     "FLEXMEASURES_OPENADR_CLIENTS": "Coordination",
+    "FLEXMEASURES_MONITORING_INTERVAL": "Monitoring",
     "SQLALCHEMY_DATABASE_URI": "Database",
     "SECRET_KEY": "Security",
     "MAIL_SERVER": "Mail",

@@ -258,6 +258,20 @@ SETTINGS: tuple[Setting, ...] = (
         timedelta(minutes=10),
         "For how long changes of eligibility are gathered before a partner is told of them at once.",
     ),
+    # Monitoring
+    Setting(
+        "FLEXMEASURES_MONITORING_INTERVAL",
+        NotNegativeDuration,
+        timedelta(minutes=15),
+        "How often a worker looks for what needs attention in measurements; zero: never.",
+        {"testing": timedelta(0)},
+    ),
+    Setting(
+        "FLEXMEASURES_MAIL_ALERTS",
+        bool,
+        False,
+        "Whether owners of assets are told of new alerts by mail, see the settings `MAIL_...`.",
+    ),
     # Database
     Setting(
         "SQLALCHEMY_DATABASE_URI",

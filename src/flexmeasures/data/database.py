@@ -38,7 +38,7 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
 PATIENCE = 5

@@ -32,6 +32,7 @@ from flexmeasures.data.database import db, prepare
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.jobs.coordination import look_for_due
 from flexmeasures.jobs.forecasts import place_forecasts
+from flexmeasures.jobs.monitoring import place_due_check
 from flexmeasures.jobs.queues import JobQueue, get_queue
 from flexmeasures.jobs.recovery import (
     BEAT,
@@ -132,6 +133,7 @@ class FlexWorker:
         self.queues = list(queues)
         self._connection = app.extensions["redis"]
         self._engine = engine
+        self._alert_interval = app.config["FLEXMEASURES_MONITORING_INTERVAL"]
         home = _Home(app, os.pipe())
         weakref.finalize(self, _close, home.lifeline)
         self._worker = Worker(
@@ -199,6 +201,7 @@ class FlexWorker:
             pass
         look_for_due(self._engine, self._connection)
         place_due_upstreams(self._engine, self._connection)
+        place_due_check(self._connection, self._alert_interval)
 
 
 def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> FlexWorker:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.portfolio import read_newest_event
 from flexmeasures.data.tables import Asset
+from flexmeasures.domain.monitoring import patience_for
 from flexmeasures.domain.units import conversion_factor
 
 __all__ = ["LatestPower", "read_latest_powers"]
@@ -50,8 +51,7 @@ class LatestPower:
 
     def is_late(self, now: datetime) -> bool:
         """Tell whether values came and have stopped coming: for a day, or for four slots if these are longer."""
-        patience = max(timedelta(days=1), 4 * self.asset.sensor.event_resolution)
-        return self.end is not None and self.end < now - patience
+        return self.end is not None and self.end < now - patience_for(self.asset.sensor.event_resolution)
 
 
 def read_latest_powers(

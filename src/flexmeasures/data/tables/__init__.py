@@ -1,6 +1,7 @@
 """SQLAlchemy rows, one module a subject. No queries and no rules of the domain here."""
 
 from flexmeasures.data.tables.accounts import Account, AccountRole
+from flexmeasures.data.tables.alerts import Alert
 from flexmeasures.data.tables.assets import Asset, AssetType, DeviceState
 from flexmeasures.data.tables.beliefs import belief
 from flexmeasures.data.tables.communities import (
@@ -49,6 +50,7 @@ from flexmeasures.data.tables.portfolios import (
     DrUser,
 )
 from flexmeasures.data.tables.sensors import Sensor, SensorReference
+from flexmeasures.data.tables.shared_links import SharedLink
 from flexmeasures.data.tables.sources import DataSource
 from flexmeasures.data.tables.upstreams import Upstream, UpstreamEvent, UpstreamReport, UpstreamTarget
 from flexmeasures.data.tables.users import EndedSession, Role, User
@@ -57,6 +59,7 @@ from flexmeasures.data.tables.weather import WeatherSensor, WeatherSensorType
 __all__ = [
     "Account",
     "AccountRole",
+    "Alert",
     "Annotation",
     "Asset",
     "AssetType",
@@ -103,6 +106,7 @@ __all__ = [
     "Role",
     "Sensor",
     "SensorReference",
+    "SharedLink",
     "SupplyPoint",
     "Upstream",
     "UpstreamEvent",

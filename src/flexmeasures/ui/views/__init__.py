@@ -8,6 +8,7 @@ from flexmeasures.ui import filters, static_files
 from flexmeasures.ui.blueprint import blueprint
 from flexmeasures.ui.views import (  # noqa: F401 - each registers its pages
     account,
+    alerts,
     analytics,
     asset,
     assets,

@@ -17,6 +17,7 @@ from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.beliefs import mean_per_bin
 from flexmeasures.domain.errors import FlexError, NotFound
+from flexmeasures.domain.monitoring import patience_for
 from flexmeasures.domain.rights import Action
 from flexmeasures.domain.scheduling.actions import list_actions
 from flexmeasures.domain.time import event_grid
@@ -25,6 +26,7 @@ from flexmeasures.services.analytics import Analytics, AnalyticsQuestion, list_m
 from flexmeasures.services.assets import find_visible_asset
 from flexmeasures.services.edit_assets import AssetChanges, delete_asset, edit_asset
 from flexmeasures.services.latest_power import read_latest_powers
+from flexmeasures.services.monitoring.rules import read_own_rule
 from flexmeasures.services.resources import Resource
 from flexmeasures.services.schedules.next_actions import is_store
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, flexible_asset_ids
@@ -80,8 +82,19 @@ def _show(asset: Any, form: FormState) -> str:
         is_store=is_store(asset, None),
         may_change=not has_role(current_user, "anonymous"),
         version=_version(asset),
+        watch=_watch_form(asset),
+        usual_patience=patience_for(asset.sensor.event_resolution),
         **form_choices(),
     )
+
+
+def _watch_form(asset: Any) -> FormState:
+    """Fill the form of what is unusual for the power of an asset [kW, hours]."""
+    own = read_own_rule(asset.sensor)
+    hours = None if own.gap_after is None else own.gap_after / timedelta(hours=1)
+    limits = {"lowest": own.lowest, "highest": own.highest}
+    typed = {name: "" if value is None else f"{value * 1000:.12g}" for name, value in limits.items()}
+    return FormState({**typed, "gap_after": "" if hours is None else f"{hours:g}", "is_off": own.is_off})
 
 
 def _find_plan(asset_id: int) -> ShownSchedule | None:

@@ -15,6 +15,7 @@ from flexmeasures.data.database import db
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.services.assets import find_visible_asset, list_all_assets, visible_assets
 from flexmeasures.services.latest_power import LatestPower, read_latest_powers
+from flexmeasures.services.monitoring.alerts import count_waiting
 from flexmeasures.services.resources import list_groups
 from flexmeasures.services.schedules.next_actions import NextAction, read_next_actions
 from flexmeasures.services.users import has_role, is_admin
@@ -50,10 +51,12 @@ def show_dashboard() -> str | BaseResponse:
     everybody = list_all_assets(db.session) if is_demo and not is_admin(current_user) else assets
     groups = list_groups(everybody)
     shown = {asset.id for asset in assets}
+    alerts = count_waiting(db.session, current_user)
     return render_flexmeasures_template(
         "pages/dashboard.html",
         assets=assets,
-        sentence=_sentence(list(latest.values()), upcoming, now),
+        alerts=alerts,
+        sentence=_sentence(list(latest.values()), upcoming, alerts, now),
         upcoming=sorted(upcoming.values(), key=lambda one: one.action.start)[:8],
         late=[one for one in latest.values() if one.is_late(now)],
         groups=[
@@ -71,7 +74,7 @@ def show_dashboard() -> str | BaseResponse:
     )
 
 
-def _sentence(latest: list[LatestPower], upcoming: dict[int, NextAction], now: datetime) -> str:
+def _sentence(latest: list[LatestPower], upcoming: dict[int, NextAction], alerts: int, now: datetime) -> str:
     """Say in one sentence how things stand."""
     known = [one for one in latest if one.power_mw is not None and not one.is_late(now)]
     late = sum(one.is_late(now) for one in latest)
@@ -82,7 +85,7 @@ def _sentence(latest: list[LatestPower], upcoming: dict[int, NextAction], now: d
         parts.append(f"Your assets consume {people_power(using)} and produce {people_power(giving)}.")
     if late:
         parts.append(f"{late} of them {'has' if late == 1 else 'have'} stopped sending data.")
-    elif latest:
+    elif latest and not alerts:
         parts.append("Nothing needs you.")
     if upcoming and not late:
         count = len(upcoming)
