@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from flexmeasures import cli
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare, redis_connection
 from flexmeasures.jobs.workers import make_worker
@@ -64,6 +66,20 @@ def cast(app: Flask) -> Cast:
         made = make_cast(db.session)
         db.session.commit()
     return made
+
+
+@pytest.fixture
+def command(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command in this process; nothing but a sentence and an exit code may come of what goes wrong."""
+    monkeypatch.setattr(cli, "_create_app", lambda *_: app)
+
+    def run(*words: str, typed: str = "", exit_code: int = 0) -> str:
+        done = CliRunner().invoke(cli.cli, words, input=typed)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        assert done.exit_code == exit_code, done.output
+        return done.output
+
+    return run
 
 
 @pytest.fixture

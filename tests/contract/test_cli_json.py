@@ -29,10 +29,15 @@ ARGUMENTS = {
     "flexmeasures coordination missing-reports": (),
     "flexmeasures coordination send-curve": ("CURVE", "--program", "Solar surplus"),
     "flexmeasures coordination settlement": (),
+    "flexmeasures jobs show": (),
+    "flexmeasures monitor latest-data": (),
+    "flexmeasures monitor tasks": (),
     "flexmeasures order place": ("--asset", "BATTERY", *SLOT),
     "flexmeasures show accounts": (),
     "flexmeasures show accuracy": ("--sensor", "BATTERY"),
+    "flexmeasures show annotations": (),
     "flexmeasures show assets": (),
+    "flexmeasures show audit-log": (),
     "flexmeasures show beliefs": ("--sensor", "BATTERY"),
     "flexmeasures show markets": (),
     "flexmeasures show order-book": ("--asset", "BATTERY", *SLOT),
@@ -48,6 +53,7 @@ ARGUMENTS = {
     "shapeshifter_uftp status": ("--domain", "agr.example", "--role", "AGR", "--journal", "JOURNAL"),
 }
 # Commands about a community that somebody has set up: test_community_commands parses what they write; and about a site.
+# And commands that need a job, or end with status 1 here: test_cli_operations parses what they write.
 ELSEWHERE = {
     "flexmeasures add distribution-table",
     "flexmeasures add member",
@@ -58,6 +64,9 @@ ELSEWHERE = {
     "flexmeasures communities import-report",
     "flexmeasures communities propose-coefficients",
     "flexmeasures communities schedule-battery",
+    "flexmeasures jobs inspect",
+    "flexmeasures monitor alerts",
+    "flexmeasures monitor last-seen",
     "flexmeasures show community-metrics",
     "flexmeasures show site",
 }

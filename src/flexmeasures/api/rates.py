@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 from flexmeasures.api import problem
 from flexmeasures.api.http import json_response
 from flexmeasures.api.usef.statuses import TOO_MANY_REQUESTS
+from flexmeasures.auth.watched_logins import note_lock
 from flexmeasures.data.database import redis_connection
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.setting_types import RATE
@@ -225,6 +226,8 @@ def _limit_logins() -> Response | None:
     except RedisError as error:
         return _let_pass(error)
     if reservation.wait:
+        if request.endpoint != _FORGOT:
+            note_lock(current_app, account, reservation.wait)
         return _refuse(_TOO_MANY[request.endpoint or ""], reservation.wait)
     g.login_attempt = reservation
     return None

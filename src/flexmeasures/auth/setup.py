@@ -11,7 +11,7 @@ from flask_security import Security, SQLAlchemyUserDatastore, hash_password, ver
 from flask_security.core import UserMixin
 from flask_security.core import _request_loader as load_by_token
 
-from flexmeasures.auth import oidc, sessions
+from flexmeasures.auth import oidc, sessions, watched_logins
 from flexmeasures.auth.bearer import load_by_bearer
 from flexmeasures.connectors.mail import SmtpMailUtil
 from flexmeasures.data.database import db
@@ -76,6 +76,7 @@ def init_app(app: Flask) -> None:
     app.login_manager.request_loader(_load_by_token)  # type: ignore[attr-defined]
     sessions.register(app)
     oidc.register(app)
+    watched_logins.register(app)
     user_logged_in.connect(_note_login, app)
 
 

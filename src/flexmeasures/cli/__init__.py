@@ -40,8 +40,19 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
         "Reset, dump, restore, save, load and thin the database.",
         True,
     ),
+    "delete": (
+        "flexmeasures.cli.delete:delete",
+        "Delete users, accounts, assets, sensors, structure, beliefs.",
+        True,
+    ),
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
-    "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues, or clear them.", True),
+    "edit": ("flexmeasures.cli.edit:edit", "Edit assets, move them, edit sensors and attributes.", True),
+    "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues; show, retry and clear their jobs.", True),
+    "monitor": (
+        "flexmeasures.cli.monitor:monitor",
+        "Check tasks, latest data, users and queues.",
+        True,
+    ),
     "order": ("flexmeasures.cli.order:order", "Order flexibility from assets, and take orders back.", True),
     "roles": (
         "flexmeasures.cli.accounts:roles",
@@ -68,7 +79,20 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
 }
 
 
-_WITHOUT_DOORS = ("show", "add schedules", "db-ops thin", "jobs", "run-worker", "clear-queue")
+_WITHOUT_DOORS = (
+    *(
+        "show",
+        "monitor",
+        "delete",
+        "edit",
+        "add schedules",
+        "add beliefs",
+        "dev-add",
+        "add annotation",
+        "add holidays",
+    ),
+    *("db-ops thin", "jobs", "run-worker", "clear-queue"),
+)
 """Commands that need the stores alone, and no APIs, pages or accounts: they begin in half the time."""
 
 

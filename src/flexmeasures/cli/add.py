@@ -16,6 +16,7 @@ from flexmeasures.cli.add_accounts import ACCOUNT_COMMANDS, create_told
 from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.coordination_clients import add_openadr_client
 from flexmeasures.cli.forecasts import add_forecasts
+from flexmeasures.cli.notes import add_annotation, add_holidays_
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.cli.schedules import add_schedules
 from flexmeasures.cli.sites import add_flex_context
@@ -58,10 +59,8 @@ _OF_CONNECTIONS = {
     "longitude": "--longitude",
 }
 """Required fields of an asset with an owner."""
-for _adder in ADDERS:
-    add.add_command(_adder)
-add.add_command(add_openadr_client)
-add.add_command(add_upstream)
+for _command in (add_openadr_client, add_upstream, add_annotation, add_holidays_):
+    add.add_command(_command)
 
 minutes = click.option(
     "--event-resolution",

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from flexmeasures.cli.parameters import Duration, Instant
+from flexmeasures.cli.rows import json_option
 from flexmeasures.data.database import db
 from flexmeasures.domain.flexibility import OrderBook, Regulation
 from flexmeasures.domain.time import find_zone
@@ -55,7 +56,6 @@ Command = Callable[..., Any]
 now_option = click.option(
     "--now", type=Instant(), help="Take this instant for the present; in play mode only."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 asset_option = click.option(
     "--asset", "asset_ids", type=int, multiple=True, help="Id of an asset; may be given several times."
 )

@@ -12,7 +12,7 @@ import click
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.domain.time import parse_duration, parse_instant
 
-__all__ = ["Day", "Duration", "Instant", "JsonObject"]
+__all__ = ["Day", "Duration", "Instant", "InstantOrDay", "JsonObject"]
 
 
 class JsonObject(click.ParamType):
@@ -62,6 +62,21 @@ class Instant(click.ParamType):
             return parse_instant(value, param.name if param and param.name else "time")
         except FlexError as error:
             self.fail(str(error), param, ctx)
+
+
+class InstantOrDay(click.ParamType):
+    """An ISO 8601 date and time with a time zone, or a date alone."""
+
+    name = "INSTANT|DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            return Instant().convert(value, param, ctx)
 
 
 class Duration(click.ParamType):

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flexmeasures.cli.forecasts import show_accuracy
+from flexmeasures.cli.notes import show_annotations, show_audit_log
 from flexmeasures.cli.order_book import show_order_book, show_orders, show_settlement
 from flexmeasures.cli.parameters import Instant
 from flexmeasures.cli.show_communities import show_metrics, show_statement
@@ -169,5 +170,13 @@ def _left(shown: ShownSchedule) -> list[str]:
     return [f"Left in the store at the end: {ends}, {counted} at {left['price']:,.2f} {shown.currency}/MWh"]
 
 
-for command in (show_order_book, show_orders, show_settlement, show_storage, *ROW_COMMANDS):
+for command in (
+    show_annotations,
+    show_audit_log,
+    show_order_book,
+    show_orders,
+    show_settlement,
+    show_storage,
+    *ROW_COMMANDS,
+):
     show.add_command(command)

@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from flexmeasures.cli.order_book import json_option
 from flexmeasures.cli.parameters import Instant
+from flexmeasures.cli.rows import json_option, print_rows
 from flexmeasures.data.database import db
 from flexmeasures.services import listings
 from flexmeasures.services.accounts import find_account
-from flexmeasures.services.listings import BeliefQuestion, Row
+from flexmeasures.services.listings import BeliefQuestion
 
 __all__ = ["ROW_COMMANDS"]
 
 _MOST_BELIEFS = 1_000_000
 
 account = click.option("--account", "account", help="Only those of this account, by its id or name.")
-
-
-def _print(rows: Sequence[Row], as_json: bool, nothing: str) -> None:
-    """Print rows as a table for people, or as JSON for programs."""
-    if as_json:
-        click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, allow_nan=False))
-        return
-    if not rows:
-        click.echo(nothing)
-        return
-    table = Table(box=SIMPLE_HEAD)
-    for name in rows[0]:
-        table.add_column(escape(name.replace("_", " ")), overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(_shown(value)) for value in row.values()))
-    Console().print(table)
-
-
-def _shown(value: Any) -> str:
-    if value is None or value in ([], {}):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _account_id(named: str | None) -> int | None:
@@ -63,7 +30,7 @@ def _account_id(named: str | None) -> int | None:
 @with_appcontext
 def show_accounts(as_json: bool) -> None:
     """Show accounts with their roles, and how many users and assets they have."""
-    _print(listings.list_account_rows(db.session()), as_json, "There are no accounts yet: add account.")
+    print_rows(listings.list_account_rows(db.session()), as_json, "There are no accounts yet: add account.")
 
 
 @click.command("users")
@@ -73,7 +40,7 @@ def show_accounts(as_json: bool) -> None:
 def show_users(account: str | None, as_json: bool) -> None:
     """Show users with their accounts and roles."""
     rows = listings.list_user_rows(db.session(), _account_id(account))
-    _print(rows, as_json, "There are no such users: add user.")
+    print_rows(rows, as_json, "There are no such users: add user.")
 
 
 @click.command("assets")
@@ -83,7 +50,7 @@ def show_users(account: str | None, as_json: bool) -> None:
 def show_assets(account: str | None, as_json: bool) -> None:
     """Show assets with their places in the tree; those without an account are public."""
     rows = listings.list_asset_rows(db.session(), _account_id(account))
-    _print(rows, as_json, "There are no such assets: add asset.")
+    print_rows(rows, as_json, "There are no such assets: add asset.")
 
 
 @click.command("sensors")
@@ -92,7 +59,7 @@ def show_assets(account: str | None, as_json: bool) -> None:
 @with_appcontext
 def show_sensors(asset_id: int | None, as_json: bool) -> None:
     """Show sensors with the units of their values."""
-    _print(
+    print_rows(
         listings.list_sensor_rows(db.session(), asset_id), as_json, "There are no such sensors: add sensor."
     )
 
@@ -102,7 +69,7 @@ def show_sensors(asset_id: int | None, as_json: bool) -> None:
 @with_appcontext
 def show_markets(as_json: bool) -> None:
     """Show markets."""
-    _print(listings.list_market_rows(db.session()), as_json, "There are no markets yet: add market.")
+    print_rows(listings.list_market_rows(db.session()), as_json, "There are no markets yet: add market.")
 
 
 @click.command("sources")
@@ -110,7 +77,7 @@ def show_markets(as_json: bool) -> None:
 @with_appcontext
 def show_sources(as_json: bool) -> None:
     """Show who holds beliefs: users and programs."""
-    _print(listings.list_source_rows(db.session()), as_json, "There are no data sources yet.")
+    print_rows(listings.list_source_rows(db.session()), as_json, "There are no data sources yet.")
 
 
 @click.command("beliefs")
@@ -137,7 +104,9 @@ def show_beliefs(
 ) -> None:
     """Show what is believed about a sensor: the median of the most recent belief about each event."""
     question = BeliefQuestion(sensor_id, start, end, held_by, everything)
-    _print(listings.list_belief_rows(db.session(), question, limit), as_json, "Nothing is known of it then.")
+    print_rows(
+        listings.list_belief_rows(db.session(), question, limit), as_json, "Nothing is known of it then."
+    )
 
 
 ROW_COMMANDS = (

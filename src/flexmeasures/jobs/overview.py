@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import redis
 from rq import Worker
@@ -13,9 +14,23 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 
 from flexmeasures.domain.errors import Conflict, NotFound
 from flexmeasures.domain.quoting import quote
+from flexmeasures.domain.time import format_instant
 from flexmeasures.jobs.queues import QUEUE_NAMES, get_queue
 
-__all__ = ["JobLine", "QueueLine", "WorkerLine", "list_jobs", "list_queues", "list_workers", "retry_job"]
+__all__ = [
+    "STATES",
+    "JobLine",
+    "QueueLine",
+    "WorkerLine",
+    "find_job",
+    "list_jobs",
+    "list_queues",
+    "list_workers",
+    "retry_failed_jobs",
+    "retry_job",
+]
+
+_LONGEST_RESULT = 2000
 
 STATES = ("waiting", "running", "failed", "finished")
 
@@ -120,6 +135,56 @@ def _line(job: Job, queue: str) -> JobLine:
         text = (last.exc_string or "") if last is not None else ""
         reason = text.strip().splitlines()[-1] if text.strip() else "It does not say why."
     return JobLine(job.id, queue, job.description or "", job.enqueued_at, job.ended_at, reason[:500])
+
+
+def find_job(connection: redis.Redis, job_id: str) -> dict[str, Any]:
+    """Describe a job: what it is to do, how far it is, what came of it.
+
+    Raises:
+        NotFound: If there is no such job.
+    """
+    try:
+        job = Job.fetch(job_id, connection=connection)
+    except NoSuchJobError:
+        raise NotFound(f"There is no job {quote(job_id)} any more.") from None
+    status = job.get_status(refresh=False)
+    last = job.latest_result()
+    return {
+        "id": job.id,
+        "queue": job.origin,
+        "status": None if status is None else status.value,
+        "description": job.description or "",
+        "placed_at": _written(job.enqueued_at),
+        "started_at": _written(job.started_at),
+        "ended_at": _written(job.ended_at),
+        "worker": job.worker_name,
+        "result": None
+        if job.is_failed or job.return_value() is None
+        else str(job.return_value())[:_LONGEST_RESULT],
+        "reason": _line(job, job.origin).reason,
+        "trace": None if not job.is_failed or last is None else last.exc_string,
+    }
+
+
+def _written(instant: datetime | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
+def retry_failed_jobs(connection: redis.Redis, name: str) -> int:
+    """Place all failed jobs of a queue again, and count them.
+
+    Raises:
+        NotFound: If there is no such queue.
+    """
+    queue = get_queue(connection, name)
+    registry, count = FailedJobRegistry(queue=queue), 0
+    for job_id in registry.get_job_ids():
+        try:
+            retry_job(connection, job_id)
+            count += 1
+        except (NotFound, Conflict):
+            registry.remove(job_id)  # its data are gone, or somebody else has placed it again
+    return count
 
 
 def retry_job(connection: redis.Redis, job_id: str) -> None:

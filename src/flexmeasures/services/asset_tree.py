@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import Asset, Sensor, SensorReference, User
+from flexmeasures.data.tables import Asset, AuditSubject, Sensor, SensorReference, User, note_change
 from flexmeasures.domain.errors import Conflict
 
 __all__ = ["check_not_named", "hand_over", "ids_of_subtree", "sensors_of"]
@@ -26,6 +26,8 @@ def hand_over(session: Session, asset: Asset, owner: User) -> None:
         return
     session.flush()
     ids = ids_of_subtree(session, asset.id)
+    text = f"Updated: owner_id, From: {asset.owner_id}, To: {owner.id}"
+    note_change(session, text, AuditSubject(account_id=owner.account_id, asset_id=asset.id))
     of_the_same = Asset.id.in_(ids), Asset.owner_id == asset.owner_id
     session.execute(update(Asset).where(*of_the_same).values(owner_id=owner.id))
     session.execute(update(Asset).where(Asset.id.in_(ids)).values(account_id=owner.account_id))

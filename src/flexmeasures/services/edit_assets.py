@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
-from flexmeasures.data.tables import Asset, User
+from flexmeasures.data.tables import Asset, AuditSubject, User, note_change
 from flexmeasures.domain.names import clean_name
 from flexmeasures.services.asset_tree import (
     check_not_named,
@@ -168,5 +168,8 @@ def delete_asset(session: Session, asset: Asset) -> None:
     session.flush()
     going = ids_of_subtree(session, asset.id)
     check_not_named(session, sensors_of(session, going), going)
+    parts = f" with {len(going) - 1} parts" if len(going) > 1 else ""
+    about = AuditSubject(account_id=asset.account_id, asset_id=asset.id)
+    note_change(session, f"Deleted asset '{asset.name}': {asset.id}{parts}", about)
     session.execute(delete(Asset).where(Asset.id == asset.id))  # the rest goes with it, by the database
     session.expire_all()

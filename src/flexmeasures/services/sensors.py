@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import time_range
-from flexmeasures.data.tables import Asset, Sensor
+from flexmeasures.data.tables import Asset, AuditSubject, Sensor, note_change
 from flexmeasures.domain.beliefs import parse_knowledge_rule
 from flexmeasures.domain.errors import Conflict, FlexError
 from flexmeasures.domain.names import clean_name
@@ -113,5 +113,7 @@ def delete_sensor(session: Session, sensor: Sensor) -> None:
     if owner is not None:
         raise Conflict(f"Sensor {sensor.id} is the power sensor of asset {owner}. Delete the asset instead.")
     check_not_named(session, [sensor.id])
+    about = AuditSubject(asset_id=sensor.asset_id, sensor_id=sensor.id)
+    note_change(session, f"Deleted sensor '{sensor.name}': {sensor.id}", about)
     session.execute(delete(Sensor).where(Sensor.id == sensor.id))  # its beliefs go with it, by a trigger
     session.expire_all()

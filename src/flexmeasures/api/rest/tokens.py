@@ -62,6 +62,7 @@ def request_auth_token() -> Response:
         if not isinstance(password, str) or not password:
             return _refuse(400, "Please provide the 'password' parameter.")
         if not password_is_right(password, user):
+            user.track_failed_authn("password")
             return _refuse(401, "User password does not match.")
     if not user.active:
         return _refuse(401, "This account is not active. Ask an administrator.")

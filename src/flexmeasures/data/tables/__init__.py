@@ -3,6 +3,7 @@
 from flexmeasures.data.tables.accounts import Account, AccountRole
 from flexmeasures.data.tables.alerts import Alert
 from flexmeasures.data.tables.assets import Asset, AssetType, DeviceState
+from flexmeasures.data.tables.audit import ACTING_USER, AuditSubject, note_change
 from flexmeasures.data.tables.beliefs import belief
 from flexmeasures.data.tables.communities import (
     Community,
@@ -57,6 +58,7 @@ from flexmeasures.data.tables.users import EndedSession, Role, User
 from flexmeasures.data.tables.weather import WeatherSensor, WeatherSensorType
 
 __all__ = [
+    "ACTING_USER",
     "Account",
     "AccountRole",
     "Alert",
@@ -64,6 +66,7 @@ __all__ = [
     "Asset",
     "AssetType",
     "AuditLog",
+    "AuditSubject",
     "Community",
     "CommunityDay",
     "CommunityInvoice",
@@ -120,4 +123,5 @@ __all__ = [
     "community_stale",
     "fitted_model",
     "forecast_order",
+    "note_change",
 ]
