@@ -19,7 +19,7 @@ from flexmeasures.cli.rows import json_option, print_rows
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.time import format_duration, format_instant
 from flexmeasures.jobs.overview import list_queues, list_workers
-from flexmeasures.services.monitoring import find_latest_data, find_silent_users, find_task_states
+from flexmeasures.services.operations.watching import find_latest_data, find_silent_users, find_task_states
 
 __all__ = ["monitor"]
 
