@@ -10,8 +10,18 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from flexmeasures import plugins
-from flexmeasures.api import access, bodies, communities, coordination, openadr3, problem, rates, rest
+from flexmeasures import plugins, telemetry
+from flexmeasures.api import (
+    access,
+    bodies,
+    communities,
+    coordination,
+    observing,
+    openadr3,
+    problem,
+    rates,
+    rest,
+)
 from flexmeasures.api.openapi import views as openapi
 from flexmeasures.api.usef import routes
 from flexmeasures.auth import browsers, hosts
@@ -74,8 +84,10 @@ def add_doors(app: Flask) -> None:
     app.register_blueprint(openapi.blueprint)
     views.register(app)
     app.register_blueprint(api_docs.blueprint)
+    observing.register(app)
     problem.register(app)
     plugins.register(app)
+    telemetry.trace_requests(app)
 
 
 class _Number(IntegerConverter):
@@ -93,6 +105,7 @@ def _insist_on_https() -> Response | None:
     """Send plain HTTP on to HTTPS, but for localhost, where there is no certificate and nobody listens in."""
     if request.is_secure or not current_app.config["FLEXMEASURES_FORCE_HTTPS"] or current_app.debug:
         return None
-    if hosts.host_name(request.host) in hosts.LOCAL_HOSTS:
+    # A balancer asks by address, and learns nothing that is nobody else's business.
+    if hosts.host_name(request.host) in hosts.LOCAL_HOSTS or request.path.startswith("/health"):
         return None
     return redirect(request.url.replace("http://", "https://", 1), code=308)  # type: ignore[return-value]

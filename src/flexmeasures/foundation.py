@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
-from flexmeasures.api import access
-from flexmeasures.data import database
-from flexmeasures.instance import find_instance_path, make_private_folder, open_private_file
+from flexmeasures import telemetry
+from flexmeasures.data import counting, database
+from flexmeasures.instance import find_instance_path
+from flexmeasures.logs import set_up_logging
 from flexmeasures.secret_key import provide_secret_key
 from flexmeasures.setting_sources import load_settings, read_environment
 from flexmeasures.start_notes import warn_at_start
@@ -56,40 +56,12 @@ def lay_foundation(
         static_folder=None,
     )
     app.config.update(values, ENV=env, TESTING=env == "testing")
-    _set_up_logging(app, instance_path)
+    log.setLevel(app.config["LOGGING_LEVEL"])
+    if not app.testing:
+        set_up_logging(log, app.config["FLEXMEASURES_LOG_FORMAT"], instance_path)
     for warning in warnings:
         warn_at_start(log, "%s", warning)
     database.init_app(app, instance_path, fast=env == "testing")
+    counting.init_app(app)
+    telemetry.init_app(app)
     return app
-
-
-class _PrivateFile(RotatingFileHandler):
-    """Log files that nobody but their owner may read: messages may name what is nobody else's business."""
-
-    def _open(self) -> Any:
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=open_private_file)
-
-
-def _set_up_logging(app: Flask, instance_path: Path) -> None:
-    """Log to the console and, where the instance folder exists, to a file in it."""
-    # Flask logs to the logger of our name as well, and adds a handler of its own only if there is none.
-    log.setLevel(app.config["LOGGING_LEVEL"])
-    if log.handlers or app.testing:
-        return
-    console = logging.StreamHandler()
-    console.setFormatter(
-        logging.Formatter("[FLEXMEASURES][%(asctime)s] %(levelname)s [%(request_id)s]: %(message)s")
-    )
-    console.addFilter(access.RequestIdFilter())
-    log.addHandler(console)
-    folder = instance_path / "logs"
-    if instance_path.is_dir():
-        make_private_folder(folder)
-        file = _PrivateFile(folder / "flexmeasures.log", maxBytes=10_000_000, backupCount=6, delay=True)
-        file.setFormatter(
-            logging.Formatter(
-                "%(asctime)s %(levelname)s [%(request_id)s] [%(pathname)s:%(lineno)d]: %(message)s"
-            )
-        )
-        file.addFilter(access.RequestIdFilter())
-        log.addHandler(file)

@@ -148,7 +148,7 @@ def _check_listen_address(address: str) -> str:
 ListenAddress = Annotated[str, AfterValidator(_check_listen_address)]
 """Where a server listens, as host:port."""
 
-_SECRETS = ("_CLIENTS", "_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
+_SECRETS = ("_CLIENTS", "_DSN", "_KEY", "_SALT", "PASSWORD", "_TOKEN", "_URI", "_URL")
 """Endings of the names of settings whose values are not shown, because they are or may hold a secret."""
 
 

@@ -107,6 +107,43 @@ SETTINGS: tuple[Setting, ...] = (
         "Where each request is noted: a file (in the instance folder), - for standard output; empty: nowhere.",
         {"testing": ""},
     ),
+    Setting(
+        "FLEXMEASURES_LOG_FORMAT",
+        Literal["text", "json"],
+        "text",
+        "How messages are logged: as text for people, or as json, one object a line with ids of requests and jobs.",
+    ),
+    Setting(
+        "FLEXMEASURES_METRICS",
+        bool,
+        False,
+        "Whether requests, jobs and beliefs are counted, and /metrics shows the figures in the format of Prometheus.",
+    ),
+    Setting(
+        "FLEXMEASURES_METRICS_TOKEN",
+        str | None,
+        None,
+        "The bearer token that /metrics asks for; unset: anybody who reaches it may read the figures.",
+    ),
+    Setting(
+        "SENTRY_DSN",
+        str | None,
+        None,
+        "Where errors are told, as Sentry writes it (package extra `sentry`); unset: nowhere.",
+    ),
+    Setting(
+        "FLEXMEASURES_SENTRY_CONFIG",
+        dict[str, Any],
+        {},
+        "Further options of sentry_sdk.init, such as traces_sample_rate.",
+    ),
+    Setting(
+        "FLEXMEASURES_OPENTELEMETRY_URL",
+        str | None,
+        None,
+        "OpenTelemetry collector to which traces of requests and jobs are sent, by OTLP over HTTP, such as "
+        "http://localhost:4318 (package extra `opentelemetry`); unset: none.",
+    ),
     Setting("MAX_CONTENT_LENGTH", int, 32 * 1024 * 1024, "Largest body of a request [bytes]."),
     # UI
     Setting("FLEXMEASURES_PLATFORM_NAME", str, "FlexMeasures", "Name used in headings."),

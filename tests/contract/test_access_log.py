@@ -8,6 +8,7 @@ import pytest
 
 from flexmeasures.api import access
 from flexmeasures.app import create
+from flexmeasures.logs import ContextFilter
 
 
 @pytest.fixture
@@ -148,14 +149,14 @@ def test_messages_in_the_log_name_their_request(make_client, log_file, caplog):
         raise RuntimeError("secret reason")
 
     client.application.add_url_rule("/api/broken", view_func=fail)
-    caplog.handler.addFilter(access.RequestIdFilter())
+    caplog.handler.addFilter(ContextFilter())
     answer = client.get("/api/broken", headers={"X-Request-ID": "mine"})
     assert (answer.status_code, answer.headers["X-Request-ID"]) == (500, "mine")
     assert "secret reason" not in answer.text
     assert [record.request_id for record in caplog.records] == ["mine"]
     assert lines(log_file)[0]["status"] == 500
     outside = logging.makeLogRecord({})
-    assert access.RequestIdFilter().filter(outside)
+    assert ContextFilter().filter(outside)
     assert outside.request_id == "-"
 
 

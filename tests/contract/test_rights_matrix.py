@@ -172,6 +172,7 @@ WITHOUT_A_THING = {
     *(
         "GET /api/ops/ping",
         "GET /api/ops/ready",
+        *("GET /health", "GET /health/live", "GET /health/ready"),
         "GET /api/ops/getLatestTaskRun",
         "POST /api/ops/postLatestTaskRun",
     ),

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import Flask, Response, current_app, g, has_request_context, request
+from flask import Flask, Response, current_app, g, request
 from sqlalchemy import inspect
 
 from flexmeasures.instance import make_private_folder, open_private_file
+from flexmeasures.log_context import request_id
 
-__all__ = ["HEADER", "RequestIdFilter", "register"]
+__all__ = ["HEADER", "loggable_path", "register"]
 
 HEADER = "X-Request-ID"
 """The header in which a client or proxy may name its request, and in which the name comes back."""
@@ -33,15 +34,6 @@ LARGEST_FILE = 10_000_000
 LONGEST_PATH = 200
 
 _SANE_ID = re.compile(r"[A-Za-z0-9][\w.:=+/-]{0,127}", re.ASCII)
-
-
-class RequestIdFilter(logging.Filter):
-    """Gives each record of a log the id of the request that is being answered; a dash where there is none."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Add the id; let the record pass in any case."""
-        record.request_id = g.get("request_id", "-") if has_request_context() else "-"
-        return True
 
 
 class _AccessFile(WatchedFileHandler):
@@ -74,6 +66,7 @@ def register(app: Flask) -> None:
     app.extensions["access_log"] = _open_log(app.config["FLEXMEASURES_ACCESS_LOG"], Path(app.instance_path))
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(_forget)
 
 
 def _open_log(destination: str, instance_path: Path) -> logging.Logger | None:
@@ -96,7 +89,13 @@ def _open_log(destination: str, instance_path: Path) -> logging.Logger | None:
 def _begin() -> None:
     given = request.headers.get(HEADER, "")
     g.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id.set(g.request_id)
     g.request_began = time.perf_counter()
+
+
+def _forget(_error: BaseException | None) -> None:
+    """Let the thread speak for nobody until its next request."""
+    request_id.set("-")
 
 
 def _end(response: Response) -> Response:
@@ -111,7 +110,7 @@ def _describe(response: Response) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "method": request.method[:20],
-        "path": _path(),
+        "path": loggable_path(),
         "status": response.status_code,
         "ms": round((time.perf_counter() - g.request_began) * 1000, 1),
         "user": _user_id(),
@@ -119,7 +118,7 @@ def _describe(response: Response) -> dict[str, Any]:
     }
 
 
-def _path() -> str:
+def loggable_path() -> str:
     """Name the path; as a pattern where a part of it is a secret, as in links for a new password."""
     if request.url_rule is not None and "token" in (request.view_args or {}):
         return request.url_rule.rule

@@ -12,6 +12,7 @@ from rq import Queue
 from rq.job import Job
 
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.log_context import request_id
 
 __all__ = ["JOB_TTL", "QUEUE_NAMES", "JobQueue", "bound_queues", "get_queue", "queue_names", "waiting_jobs"]
 
@@ -55,6 +56,9 @@ class JobQueue(Queue):
         """Create a job which waits for a day at most, if its creator does not say otherwise."""
         # rq passes the ttl by name, as None if nobody gave one.
         kwargs["ttl"] = kwargs.get("ttl") or JOB_TTL
+        # So that the log of the job names the request that ordered it.
+        if request_id.get() != "-":
+            kwargs["meta"] = {"request_id": request_id.get(), **(kwargs.get("meta") or {})}
         return super().create_job(*args, **kwargs)
 
 

@@ -15,6 +15,7 @@ import os
 import pkgutil
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,9 @@ from flexmeasures.jobs.recovery import (
 )
 from flexmeasures.jobs.rehearsal import rehearse
 from flexmeasures.jobs.upstreams import place_due_upstreams
+from flexmeasures.log_context import job_id, request_id
+from flexmeasures.metrics import JOB_SECONDS, JOBS, Metrics
+from flexmeasures.telemetry import trace_job
 
 __all__ = ["FlexWorker", "WorkerCrashed", "make_worker"]
 
@@ -101,6 +105,12 @@ class FlexJob(Job):
         """Run the job; here the part of the forked process that is ours begins."""
         self.home.enter()
         note_run(JobQueue(self.origin, connection=self.connection), self)
+        job_id.set(self.id)
+        request_id.set(self.meta.get("request_id", "-"))
+        with _counted(self.home.app, self.origin), trace_job(self.home.app, self.origin, self.id):
+            return self._perform_or_note()
+
+    def _perform_or_note(self) -> Any:
         try:
             check_deaths(self)
             return super().perform()
@@ -113,6 +123,21 @@ class FlexJob(Job):
             )
             note_failure(self, type(error).__name__, text)
             raise
+
+
+@contextmanager
+def _counted(app: Flask, queue: str) -> Iterator[None]:
+    """Count a job for monitors, and write it down before its process ends."""
+    metrics: Metrics | None = app.extensions.get("metrics")
+    began, outcome = time.monotonic(), "failed"
+    try:
+        yield
+        outcome = "done"
+    finally:
+        if metrics is not None:
+            metrics.count(JOBS, queue, outcome)
+            metrics.observe(JOB_SECONDS, time.monotonic() - began, queue)
+            metrics.flush()
 
 
 class FlexWorker:
@@ -195,8 +220,8 @@ class FlexWorker:
                 log.warning("The job store does not answer: %s", error)
 
     def _look_after_jobs(self, thorough: bool = False) -> None:
-        for job_id in self._recovery.run(thorough):
-            log.warning("Worker %s: the worker of job %s died; the job is run again", self.name, job_id)
+        for put_back in self._recovery.run(thorough):
+            log.warning("Worker %s: the worker of job %s died; the job is run again", self.name, put_back)
         while place_forecasts(self._engine, self._connection):
             pass
         look_for_due(self._engine, self._connection)

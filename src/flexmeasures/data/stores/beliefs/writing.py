@@ -28,6 +28,7 @@ from flexmeasures.data.stores.communities import MARK_STALE, stale_readings
 from flexmeasures.data.stores.driver import driver_of
 from flexmeasures.domain.beliefs import MEDIAN, Beliefs, InsertPolicy, check_distributions
 from flexmeasures.domain.errors import Conflict, NotFound
+from flexmeasures.metrics import STORED
 
 __all__ = ["Added", "Contradiction", "SensorBeliefs", "add_beliefs", "insert_beliefs"]
 
@@ -94,14 +95,19 @@ def insert_beliefs(
     connection = driver_of(session)
     _lock_parents(connection, rows)
     if policy is InsertPolicy.REPLACE:
-        return _replace(connection, rows)
+        return _note(session, _replace(connection, rows))
     if policy is InsertPolicy.SKIP_EQUAL:
         rows = rows.take(~_says_nothing_new(connection, rows))
     if len(rows) and _add(connection, rows) < len(rows):
         raise Conflict(
             "A belief about the same event, with the same horizon and source, was stored before. Nothing was changed."
         )
-    return len(rows)
+    return _note(session, len(rows))
+
+
+def _note(session: Session, stored: int) -> int:
+    session.info[STORED] = session.info.get(STORED, 0) + stored
+    return stored
 
 
 def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
@@ -121,7 +127,7 @@ def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
         return Added(0)
     connection = driver_of(session)
     _lock_parents(connection, rows)
-    new = _add(connection, rows)
+    new = _note(session, _add(connection, rows))
     if new == total:
         return Added(total)
     contradicting, first = _find_contradictions(connection, rows)
