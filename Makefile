@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python tools/install.py
 LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e vendor mutants clean
+.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e dist vendor mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -106,6 +106,10 @@ accuracy: $(VENV)/.installed ## Measure the accuracy of forecasts on the series 
 
 e2e: $(VENV)/.installed-test ## Stories through a real browser (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest -m e2e
+
+dist: $(VENV)/.installed-test ## Build a wheel and a source distribution into dist, and check both
+	@$(INSTALL) --quiet $(LOCKED) build twine
+	@rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/python -m twine check --strict dist/*
 
 vendor: | $(BIN)/python ## Fetch anew what pages load in browsers (needs npm)
 	@$(BIN)/python tools/vendor.py

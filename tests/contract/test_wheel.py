@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 import venv
 import zipfile
@@ -175,7 +176,41 @@ def test_a_wheel_holds_what_git_knows(wheel):
     """Each file of the packages, of whatever kind, is in the wheel, and nothing else is."""
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert packed == {name.removeprefix("src/") for name in _list_tracked() if name.startswith("src/")}
+    tracked = {name.removeprefix("src/") for name in _list_tracked() if name.startswith("src/")}
+    assert packed == tracked | {"flexmeasures/_build.py"}
+
+
+def test_a_wheel_knows_its_version(wheel, installed):
+    """The command, the metadata and the name of the file tell one version: that of the files it was built from."""
+    version = wheel.name.split("-")[1]
+    assert re.fullmatch(r"0\.4\.0\+src\.[0-9a-f]{8}", version)
+    assert installed.run("flexmeasures", "--version") == f"FlexMeasures, version {version}\n"
+
+
+def test_a_source_distribution_builds_the_same_version(tmp_path):
+    """The archive holds all that git knows; a wheel built from it has its version, and both are fit for an index."""
+    source = tmp_path / "source"
+    for name in _list_tracked():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    code = "import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))"
+    done = _run(sys.executable, "-c", code, tmp_path, cwd=source)
+    assert done.returncode == 0, done.stderr
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+        packed.extractall(tmp_path / "unpacked", filter="data")
+    missing = {name for name in _list_tracked() if not name.startswith(".")} - names
+    assert missing == set()
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path)
+    done = _run(sys.executable, "-m", "pip", "wheel", *options, unpacked)
+    assert done.returncode == 0, done.stderr
+    (built,) = tmp_path.glob("*.whl")
+    assert built.name.split("-")[1] == archive.name.removeprefix("flexmeasures-").removesuffix(".tar.gz")
+    pytest.importorskip("twine")
+    checked = _run(sys.executable, "-W", "ignore", "-m", "twine", "check", "--strict", archive, built)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_demonstration_runs_elsewhere(installed):
