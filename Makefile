@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python tools/install.py
 LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e dist vendor mutants clean
+.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e peers dist vendor mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,7 +42,7 @@ run: $(VENV)/.installed ## Serve FlexMeasures on http://localhost:5000, nothing 
 	@$(BIN)/flexmeasures run
 
 test: $(VENV)/.installed-test ## All tests but those that need a browser
-	@$(BIN)/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest -m "not e2e and not peers" -n $(WORKERS) --dist worksteal
 
 # The other rings have environments of their own. Warnings of versions that nobody has adapted to yet are shown, not errors.
 NEWEST := .venv-newest
@@ -59,7 +59,7 @@ newest: $(NEWEST)/bin/python
 		$(PYTHON) tools/compare_versions.py constraints.txt
 
 test-newest: newest ## All tests on the newest versions of all packages
-	@$(NEWEST)/bin/python -m pytest -m "not e2e" -n $(WORKERS) --dist worksteal -W default
+	@$(NEWEST)/bin/python -m pytest -m "not e2e and not peers" -n $(WORKERS) --dist worksteal -W default
 
 smoke-newest: newest
 	@$(NEWEST)/bin/python -m pytest -W default $(SMOKE)
@@ -111,6 +111,10 @@ dist: $(VENV)/.installed-test ## Build a wheel and a source distribution into di
 	@$(INSTALL) --quiet $(LOCKED) build twine
 	@rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/python -m twine check --strict dist/*
 
+peers: $(VENV)/.installed-test ## Independent OpenADR 3 clients against our server, each in an environment of its own
+	@$(BIN)/python tools/peers.py
+	@$(BIN)/python -m pytest tests/peers
+
 vendor: | $(BIN)/python ## Fetch anew what pages load in browsers (needs npm)
 	@$(BIN)/python tools/vendor.py
 
@@ -121,4 +125,4 @@ mutants: $(VENV)/.installed-test ## Put one fault after the other into the code 
 	@$(BIN)/python -m tests.mutants $(ONLY)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(NEWEST) $(LOWEST) instance build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NEWEST) $(LOWEST) .venv-peers instance build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

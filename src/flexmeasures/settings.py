@@ -394,6 +394,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("FLEXMEASURES_REDIS_PASSWORD", str | None, None, "Password of the Redis server."),
     # Streams
     Setting(
+        "FLEXMEASURES_OPENADR_ECHO",
+        bool,
+        True,
+        "Whether callbacks of OpenADR 3.1.0 in the sandbox must repeat the value of `echo`, as the standard has it. "
+        "Set to False for clients that cannot; in production they always must.",
+    ),
+    Setting(
         "FLEXMEASURES_STREAMS_ADDRESS",
         ListenAddress,
         "127.0.0.1:5001",

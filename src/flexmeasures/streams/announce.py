@@ -69,7 +69,12 @@ def _service(address: str) -> Any:
         port=port,
         addresses=[_packed(host)],
         server=f"{name}.local.",
-        properties={"version": "3.1.0", "base_path": BASE_PATH, "local_url": url, "requires_auth": "true"},
+        properties={
+            "version": "3.1.0",
+            "base_path": BASE_PATH.lstrip("/"),
+            "local_url": url,
+            "requires_auth": "True",
+        },
     )
 
 

@@ -90,6 +90,22 @@ def test_callbacks_must_echo(ven, receiver):
     assert ven.get("/subscriptions").json == []
 
 
+def test_the_sandbox_may_do_without_echo(app, as_client, ven, receiver):
+    """With FLEXMEASURES_OPENADR_ECHO off, endpoints need not repeat the value; production stays strict."""
+    app.config["FLEXMEASURES_OPENADR_ECHO"] = False
+    receiver.echoes = False
+    ven.made("/subscriptions", subscription(receiver.url))
+    production = as_client("ven-prod").ask("POST", "/subscriptions", subscription(receiver.url))
+    assert production.status_code == 400
+
+
+def test_operations_may_be_verbs_of_http(ven, receiver):
+    """Clients of 3.1.0 send verbs as those of 3.0.1 did; they are kept in the words of the version."""
+    entry = {"objects": ["EVENT"], "operations": ["POST", "PUT", "DELETE"], "callbackUrl": receiver.url}
+    made = ven.made("/subscriptions", {"clientName": "me", "objectOperations": [entry]})
+    assert made["objectOperations"][0]["operations"] == ["CREATE", "UPDATE", "DELETE"]
+
+
 @pytest.mark.parametrize(
     ("client_id", "url"),
     [

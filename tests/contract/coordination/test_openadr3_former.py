@@ -91,3 +91,48 @@ def test_read_all_is_enough_and_shows_no_more(as_client, bl, program):
     bl.made("/events", {"programID": program["id"]})
     assert len(former.get("/events").json) == 1
     assert former.get("/vens").json == []
+
+
+def test_targets_mean_vens_and_resources_by_name(as_client, bl, program):
+    """VEN_NAME and RESOURCE_NAME mean who has the name; in 3.1.0 they are shown as such, and are no labels."""
+    former, ven = as_client("bl", "3.0.1"), as_client("ven-1", "3.0.1")
+    made = ven.made("/vens", {"venName": "house one"})
+    ven.made(f"/vens/{made['id']}/resources", {"resourceName": "car"})
+    event = {"programID": program["id"], "intervals": INTERVALS}
+    for name, target in (
+        ("ven", {"type": "VEN_NAME", "values": ["house one", "house two"]}),
+        ("resource", {"type": "RESOURCE_NAME", "values": ["car"]}),
+        ("label", {"type": "GROUP", "values": ["house one", "car"]}),
+    ):
+        former.made("/events", event | {"eventName": name, "targets": [target]})
+    seen = {one["eventName"]: one["targets"] for one in ven.get("/events").json}
+    assert seen == {
+        "ven": [{"type": "VEN_NAME", "values": ["house one"]}],
+        "resource": [{"type": "RESOURCE_NAME", "values": ["car"]}],
+    }
+    shown = {one["eventName"]: one["targets"] for one in bl.get("/events").json}
+    assert shown["ven"] == ["VEN_NAME:house one", "VEN_NAME:house two"]
+    assert shown["label"] == ["house one", "car"]
+    assert as_client("ven-2", "3.0.1").get("/events").json == []
+    found = ven.get("/events", targetType="VEN_NAME", targetValues=["house one"]).json
+    assert [one["eventName"] for one in found] == ["ven"]
+
+
+def test_objects_are_found_by_their_names(as_client, bl, program):
+    """The types of target that name a kind of object find objects of that name, as far as they may be seen."""
+    former, ven = as_client("bl", "3.0.1"), as_client("ven-1", "3.0.1")
+    made = ven.made("/vens", {"venName": "house one"})
+    ven.made(f"/vens/{made['id']}/resources", {"resourceName": "car"})
+    other = bl.made("/programs", {"programName": "other"})
+    bl.made("/events", {"programID": program["id"], "eventName": "noon"})
+    bl.made("/events", {"programID": other["id"], "eventName": "noon", "targets": ["hidden"]})
+
+    def names(client, path, kind, value, field):
+        return [one[field] for one in client.get(path, targetType=kind, targetValues=[value]).json]
+
+    assert names(ven, "/programs", "PROGRAM_NAME", "prices", "programName") == ["prices"]
+    assert names(former, "/events", "EVENT_NAME", "noon", "eventName") == ["noon", "noon"]
+    assert names(ven, "/events", "EVENT_NAME", "noon", "eventName") == ["noon"]
+    assert names(ven, "/events", "PROGRAM_NAME", "other", "eventName") == []
+    assert names(former, "/vens", "VEN_NAME", "house one", "venName") == ["house one"]
+    assert names(ven, f"/vens/{made['id']}/resources", "RESOURCE_NAME", "car", "resourceName") == ["car"]

@@ -346,3 +346,16 @@ def test_what_reports_are_about_stays(bl, program):
     assert bl.ask("DELETE", f"/programs/{program['id']}").status_code == 200
     assert bl.get("/events").json == []
     assert bl.get("/reports").json == [report]
+
+
+def test_what_was_read_can_be_sent_back(as_client, bl, ven):
+    """PUT takes a VEN or resource with the objectType of answers in the form of the client's role; ids are ignored."""
+    made = ven.made("/vens", {"objectType": "VEN_VEN_REQUEST", "venName": "one"})
+    car = ven.made(
+        "/resources", {"objectType": "VEN_RESOURCE_REQUEST", "venID": made["id"], "resourceName": "car"}
+    )
+    renamed = bl.ask("PUT", f"/vens/{made['id']}", {**made, "targets": ["a"], "id": "other"})
+    assert (renamed.status_code, renamed.json["targets"], renamed.json["id"]) == (200, ["a"], made["id"])
+    again = ven.ask("PUT", f"/vens/{made['id']}", {**renamed.json, "targets": ["b"], "venName": "two"})
+    assert (again.status_code, again.json["targets"], again.json["venName"]) == (200, ["a"], "two")
+    assert ven.ask("PUT", f"/resources/{car['id']}", {**car, "resourceName": "bus"}).status_code == 200

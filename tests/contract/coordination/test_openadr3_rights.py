@@ -29,6 +29,14 @@ def test_tokens_by_form_and_by_basic(client, clients):
         assert answer.headers["Cache-Control"] == "no-store"
 
 
+def test_read_bl_is_another_word_for_read_all(as_client):
+    """The business logic may ask for the scope that paths of MQTT topics have; a VEN gets nothing by it."""
+    assert as_client("bl", scope="read_bl").get("/vens").status_code == 200
+    reader = as_client("ven-1", scope="read_bl read_targets")
+    assert reader.get("/vens").status_code == 403
+    assert reader.get("/events").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("form", "status", "error"),
     [
@@ -183,6 +191,9 @@ def test_vens_see_untargeted_and_granted_events_only(as_client, bl, program):
     assert names(targets="feeder-8") == set()
     assert names(targets="feeder-9") == set()
     assert names(targets=["feeder-7", "feeder-9"]) == {"mine"}
+    bl.ask("PUT", f"/vens/{made['id']}", ven_of("ven-1", "one", targets=["feeder-7", "feeder-8"]))
+    (asked,) = ven.get("/events", targets="feeder-8").json
+    assert asked["targets"] == ["feeder-8"]
 
 
 def test_targets_of_resources_grant_as_well(as_client, bl, program):
@@ -297,7 +308,7 @@ def test_resource_groups_nest_and_show_what_leads_to_ones_own(as_client, bl, pro
         {"resourceGroupName": "top", "targets": ["t"], "children": [{"id": left["id"]}, {"id": right["id"]}]},
     )
     assert top["objectType"] == "RESOURCE_GROUP"
-    assert [next(iter(child)) for child in top["children"]] == ["ResourceGroup", "ResourceGroup"]
+    assert [child["type"] for child in top["children"]] == ["resource_group", "resource_group"]
     ven = as_client("ven-1")
     assert {group["resourceGroupName"] for group in ven.get("/resource_groups").json} == {"left", "top"}
     (branch,) = ven.get(f"/resource_groups/{top['id']}").json["children"]

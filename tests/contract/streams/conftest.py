@@ -134,20 +134,22 @@ def stage(app: Flask) -> Iterator[Stage]:
 
 
 class Broker:
-    """A real mosquitto with users, and rules that keep clients apart."""
+    """A real mosquitto with users, and rules that keep clients apart; nobody else reads, or what is public."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, anonymous: bool = False) -> None:
         self.folder, self.port = folder, free_port()
         self.passwords = {name: secrets.token_urlsafe(9) for name in ("publisher", "bl", "ven-1", "ven-2")}
         (folder / "passwords").write_text("".join(f"{n}:{p}\n" for n, p in self.passwords.items()))
         subprocess.run(["mosquitto_passwd", "-U", str(folder / "passwords")], check=True)
         (folder / "rules").write_text(
+            f"{'topic read openadr3/sandbox/public/#' if anonymous else ''}\n"
             "user publisher\ntopic write openadr3/#\nuser bl\ntopic read openadr3/#\n"
             "pattern read openadr3/sandbox/clients/%u/#\npattern read openadr3/sandbox/public/#\n"
         )
         (folder / "mosquitto.conf").write_text(
             f"user {getpass.getuser()}\n"
-            f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {folder}/passwords\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous {str(anonymous).lower()}\n"
+            f"password_file {folder}/passwords\n"
             f"acl_file {folder}/rules\nmax_queued_messages 0\n"
         )
         self._process: subprocess.Popen[bytes] | None = None

@@ -42,9 +42,9 @@ def test_the_server_is_found_with_address_port_and_path():
             assert info.port == 5000
             assert info.decoded_properties == {
                 "version": "3.1.0",
-                "base_path": "/openadr3/3.1.0",
+                "base_path": "openadr3/3.1.0",
                 "local_url": "http://127.0.0.1:5000/openadr3/3.1.0",
-                "requires_auth": "true",
+                "requires_auth": "True",
             }
         finally:
             network.close()

@@ -7,9 +7,10 @@ import re
 from flask import request
 
 from flexmeasures.api.openadr3.versions import Version
+from flexmeasures.domain.coordination.former import plain_target
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.quoting import quote
-from flexmeasures.services.coordination.objects import Listing
+from flexmeasures.services.coordination.objects import Listing, Names
 
 __all__ = ["read_flag", "read_id", "read_listing", "read_name", "read_object_types"]
 
@@ -31,7 +32,17 @@ def read_listing(version: Version) -> Listing:
     skip, limit = _read_number("skip", 0), _read_number("limit", MOST)
     if limit > MOST:
         raise InvalidInput(f"limit is {limit}; ask for at most {MOST}, and for more with skip.")
-    return Listing(skip, limit, _read_targets(version), any_target=version.is_former)
+    values = _read_targets(version)
+    if not version.is_former or not values:
+        return Listing(skip, limit, values)
+    target_type = request.args["targetType"]
+    return Listing(
+        skip,
+        limit,
+        tuple(plain_target(target_type, value) for value in values),
+        any_target=True,
+        names=Names(target_type, values),
+    )
 
 
 def _read_number(name: str, default: int) -> int:

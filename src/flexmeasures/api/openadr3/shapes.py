@@ -43,6 +43,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d
 _LONGEST_DURATION = 64
 _LARGEST = 2**53
 _PLACES = ("x", "y")
+_WORDS = {"POST": "CREATE", "GET": "READ", "PUT": "UPDATE"}
 
 
 def _read_instant(text: str) -> str:
@@ -87,7 +88,11 @@ Instant = Annotated[str, AfterValidator(_read_instant)]
 Duration = Annotated[str, AfterValidator(_read_duration)]
 Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Value = Annotated[Any, AfterValidator(_read_value)]
+Verb = Literal["GET", "POST", "PUT"]
 Operation = Literal["CREATE", "READ", "UPDATE", "DELETE"]
+ReadOperation = Annotated[Operation | Verb, AfterValidator(lambda verb: _WORDS.get(verb, verb))]
+"""In the words of 3.1.0; clients of that version send verbs of HTTP, too."""
+
 ObjectType = Literal["PROGRAM", "EVENT", "REPORT", "SUBSCRIPTION", "VEN", "RESOURCE"]
 
 
@@ -215,7 +220,7 @@ class ObjectOperation(_Shape):
     """Notifications for a callback; webhookSecret is ours: with it notifications are signed."""
 
     objects: Annotated[list[ObjectType], Field(min_length=1)]
-    operations: Annotated[list[Operation], Field(min_length=1)]
+    operations: Annotated[list[ReadOperation], Field(min_length=1)]
     callback_url: Url
     bearer_token: Text | None = None
     webhook_secret: Text | None = None
@@ -352,7 +357,7 @@ class FormerReport(_Shape):
 
 
 class _FormerOperation(ObjectOperation):
-    operations: Annotated[list[Operation | Literal["GET", "POST", "PUT"]], Field(min_length=1)]
+    operations: Annotated[list[Operation | Verb], Field(min_length=1)]
 
 
 class FormerSubscription(_Shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from flask import Response
+from flask import Response, request
 from sqlalchemy.orm import Session
 
 from flexmeasures.api.client_door import now, read_object
@@ -43,6 +43,9 @@ class _FormViews(Views):
                 )
             return f"{role}_{self.kind}_REQUEST", sent
         form = body.get("objectType")
+        if form == self.kind and request.method == "PUT":  # as it was answered: read, changed, and sent back
+            form = f"{'BL' if caller.is_business_logic else 'VEN'}_{self.kind}_REQUEST"
+            body = {**body, "objectType": form}
         if not isinstance(form, str) or form not in self.forms:
             raise InvalidInput(f"objectType is {quote(form)}; use {' or '.join(self.forms)}.")
         content = shapes.check(self.forms[form], body)

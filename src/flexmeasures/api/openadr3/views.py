@@ -21,7 +21,14 @@ from flexmeasures.connectors.callbacks import check_callback, verify_echo
 from flexmeasures.data.tables import DrEvent, DrProgram, DrReport, DrSubscription
 from flexmeasures.services.coordination import events, programs, reports, subscriptions
 from flexmeasures.services.coordination.clients import Caller
-from flexmeasures.services.coordination.objects import Sent, find_visible, granted_to, show, show_all
+from flexmeasures.services.coordination.objects import (
+    Listing,
+    Sent,
+    find_visible,
+    granted_to,
+    show,
+    show_all,
+)
 
 __all__ = ["EventViews", "ProgramViews", "ReportViews", "SubscriptionViews", "Views"]
 
@@ -45,9 +52,12 @@ class Views:
         granted = granted_to(session, caller) if self.model in (DrProgram, DrEvent) else frozenset[str]()
         return json_response(self.write(show(row, caller, granted), row), status)
 
-    def show_list(self, session: Session, caller: Caller, rows: Any) -> Response:
-        """Answer with a list of objects."""
-        shown = show_all(session, rows, caller)
+    def show_list(
+        self, session: Session, caller: Caller, rows: Any, listing: Listing | None = None
+    ) -> Response:
+        """Answer with a list of objects; if targets were asked for, with no others of the client's."""
+        asked = listing.targets if listing is not None and listing.names is None else ()
+        shown = show_all(session, rows, caller, asked)
         return json_response([self.write(one, row) for one, row in zip(shown, rows, strict=True)])
 
     def write(self, shown: Any, row: Any) -> dict[str, Any]:
@@ -70,8 +80,9 @@ class ProgramViews(Views):
 
     def search(self, session: Session, caller: Caller) -> Response:
         """List programmes."""
-        found = programs.list_programs(session, caller, read_listing(self.version))
-        return self.show_list(session, caller, found)
+        listing = read_listing(self.version)
+        found = programs.list_programs(session, caller, listing)
+        return self.show_list(session, caller, found, listing)
 
     def create(self, session: Session, caller: Caller) -> Response:
         """Make a programme."""
@@ -96,8 +107,9 @@ class EventViews(Views):
         """List events."""
         active_at = now() if read_flag("active") else None
         wanted = events.EventFilter(read_id("programID"), active_at)
-        found = events.list_events(session, caller, read_listing(self.version), wanted)
-        return self.show_list(session, caller, found)
+        listing = read_listing(self.version)
+        found = events.list_events(session, caller, listing, wanted)
+        return self.show_list(session, caller, found, listing)
 
     def create(self, session: Session, caller: Caller) -> Response:
         """Make an event."""
@@ -181,7 +193,9 @@ class SubscriptionViews(Views):
         for url, entry in callbacks.items():
             token, is_production = entry.get("bearerToken"), caller.environment == "production"
             check_callback(url, "callbackUrl", is_production=is_production)
-            if not self.version.is_former:
+            if not self.version.is_former and (
+                is_production or current_app.config["FLEXMEASURES_OPENADR_ECHO"]
+            ):
                 headers = {"Authorization": f"Bearer {token}"} if token else {}
                 verify_echo(url, headers, is_production=is_production)
         return sent

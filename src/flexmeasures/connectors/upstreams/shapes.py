@@ -13,6 +13,7 @@ from typing import Any
 from flexmeasures.data.tables import UpstreamTarget
 from flexmeasures.domain.coordination import DrEvent, Interval, IntervalPeriod, SignalKind, Span
 from flexmeasures.domain.coordination.documents import read_event
+from flexmeasures.domain.coordination.former import typed_target
 from flexmeasures.domain.coordination.intervals import start_offset, unfold
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.time import parse_duration, parse_instant
@@ -110,7 +111,11 @@ def _openadr_targets(targets: Any) -> frozenset[str] | None:
     if not targets:
         return None
     return frozenset(
-        str(word) for one in targets for word in (one.get("values", ()) if isinstance(one, dict) else [one])
+        word
+        for one in targets
+        for word in (
+            map(str, one.get("values", ())) if isinstance(one, dict) else [typed_target(str(one))[1]]
+        )
     )
 
 

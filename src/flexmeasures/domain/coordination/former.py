@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["from_former", "is_former_operation", "to_former"]
+__all__ = ["from_former", "plain_target", "to_former", "typed_target"]
 
 _ATTRIBUTES = {
     "programLongName": "PROGRAM_LONG_NAME",
@@ -25,13 +25,12 @@ _ATTRIBUTES = {
 
 _OPERATIONS = {"CREATE": "POST", "READ": "GET", "UPDATE": "PUT", "DELETE": "DELETE"}
 _GROUP = "GROUP"
+_NAMING = ("VEN_NAME", "RESOURCE_NAME")
+"""Types of targets that mean a client by a name of its own; others are labels, as all targets of 3.1.0 are."""
+
+_LONGEST_TARGET = 128
 _NOT_IN_FORMER = ("clientID",)
 _KEPT = ("targets", "programID", "operations")
-
-
-def is_former_operation(operation: str) -> bool:
-    """Tell whether an operation is spelled as a verb of HTTP, as clients of 3.0.1 do."""
-    return operation in ("GET", "POST", "PUT")
 
 
 def from_former(document: Mapping[str, Any], kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,7 +67,33 @@ def from_former(document: Mapping[str, Any], kind: str) -> tuple[dict[str, Any],
 
 def _flatten(targets: list[dict[str, Any]]) -> list[str]:
     """Write typed targets as plain ones, each once."""
-    return list(dict.fromkeys(str(value) for target in targets for value in target["values"]))
+    return list(
+        dict.fromkeys(plain_target(target["type"], value) for target in targets for value in target["values"])
+    )
+
+
+def plain_target(target_type: str, value: Any) -> str:
+    """Write a typed target as a plain one; names say that they are names, and so are never taken for labels.
+
+    >>> plain_target("VEN_NAME", "house one")
+    'VEN_NAME:house one'
+    >>> plain_target("GROUP", "feeder-7")
+    'feeder-7'
+    """
+    named = f"{target_type}:{value}"
+    return named if target_type in _NAMING and len(named) <= _LONGEST_TARGET else str(value)
+
+
+def typed_target(target: str) -> tuple[str, str]:
+    """Read a plain target as a typed one.
+
+    >>> typed_target("RESOURCE_NAME:car")
+    ('RESOURCE_NAME', 'car')
+    >>> typed_target("feeder-7")
+    ('GROUP', 'feeder-7')
+    """
+    target_type, colon, value = target.partition(":")
+    return (target_type, value) if colon and value and target_type in _NAMING else (_GROUP, target)
 
 
 def _read_operations(content: dict[str, Any], former: dict[str, Any]) -> None:
@@ -113,15 +138,19 @@ def to_former(
 
 
 def _type_targets(targets: list[str], written: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Give plain targets the types with which they were sent; those of 3.1.0 are groups."""
+    """Give plain targets the types with which they were sent; those of 3.1.0 are groups, or name who is meant."""
     shown: list[dict[str, Any]] = []
     left = list(targets)
     for target in written or ():
-        values = [value for value in target["values"] if str(value) in left]
+        plain = {plain_target(target["type"], value): value for value in target["values"]}
+        values = [value for word, value in plain.items() if word in left]
         if values:
             shown.append({"type": target["type"], "values": values})
-            left = [value for value in left if value not in map(str, values)]
-    return [*shown, {"type": _GROUP, "values": left}] if left else shown
+            left = [word for word in left if word not in plain]
+    by_type: dict[str, list[str]] = {}
+    for target_type, value in map(typed_target, left):
+        by_type.setdefault(target_type, []).append(value)
+    return [*shown, *({"type": name, "values": values} for name, values in by_type.items())]
 
 
 def _write_attributes(shown: dict[str, Any]) -> None:

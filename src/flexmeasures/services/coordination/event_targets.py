@@ -16,8 +16,8 @@ PARTNER_PAYLOADS = {
 }
 """Partners' names of an event, by the type of its payloads."""
 
-# A resource is meant if its name, one of its targets, its location, or its partner's VEN is a target; every resource of
-# an enrolled user is meant if the event has no targets.
+# A resource is meant if its name, one of its targets, its location, or its partner's VEN (by name, too) is a target;
+# every resource of an enrolled user is meant if the event has no targets.
 _NOTE = text("""
 insert into dr_event_target (event_id, client_id, user_id, location_id, resource_id, meter_point_id)
 select :event_id, client.id, usr.user_id, location.location_id, resource.name, location.meter_point_ids[1]
@@ -33,6 +33,8 @@ where resource.environment = :environment
         or resource.targets && cast(:targets as text[])
         or ven.targets && cast(:targets as text[])
         or resource.name = any(cast(:targets as text[]))
+        or 'RESOURCE_NAME:' || resource.name = any(cast(:targets as text[]))
+        or 'VEN_NAME:' || ven.name = any(cast(:targets as text[]))
         or location.location_id = any(cast(:targets as text[])))
 on conflict do nothing
 """)

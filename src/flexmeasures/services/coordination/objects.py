@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.coordination.grants import find_granted
@@ -31,6 +31,7 @@ from flexmeasures.services.coordination.notifications import announce
 __all__ = [
     "KINDS",
     "Listing",
+    "Names",
     "Sent",
     "Shown",
     "announce_change",
@@ -92,6 +93,26 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Names of objects, asked for as targets in 3.0.1: ``PROGRAM_NAME`` of programmes, ``VEN_NAME`` of VENs."""
+
+    target_type: str
+    values: tuple[str, ...]
+
+    def of(self, model: Any) -> ColumnElement[bool]:
+        """Say in SQL which objects of a table have such a name."""
+        found: ColumnElement[bool] = false()
+        own: dict[str, Any] = {"PROGRAM_NAME": DrProgram, "VEN_NAME": DrVen, "RESOURCE_NAME": DrResource}
+        if own.get(self.target_type) is model:
+            found = own[self.target_type].name.in_(self.values)
+        elif model is DrEvent and self.target_type == "EVENT_NAME":
+            found = DrEvent.content["eventName"].astext.in_(self.values)
+        elif model is DrEvent and self.target_type == "PROGRAM_NAME":
+            found = DrEvent.program_id.in_(select(DrProgram.id).where(DrProgram.name.in_(self.values)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """Part of a list.
 
@@ -100,12 +121,14 @@ class Listing:
         limit: How many to show, 0 … 50.
         targets: Those that the objects must have; none: whatever they have.
         any_target: Whether one of them is enough, as in 3.0.1.
+        names: Objects of these names are wanted as well.
     """
 
     skip: int = 0
     limit: int = 50
     targets: tuple[str, ...] = ()
     any_target: bool = False
+    names: Names | None = None
 
 
 def write_instant(instant: datetime) -> str:
@@ -152,11 +175,20 @@ def show(row: Row, caller: Caller, granted: frozenset[str]) -> Shown:
     return Shown(document, row.former)
 
 
-def show_all(session: Session, rows: Sequence[Row], caller: Caller) -> list[Shown]:
-    """Show a list of objects to a client."""
+def show_all(session: Session, rows: Sequence[Row], caller: Caller, asked: Sequence[str] = ()) -> list[Shown]:
+    """Show a list of objects to a client.
+
+    Args:
+        session: Of the transaction.
+        rows: The objects.
+        caller: The client.
+        asked: Targets that were asked for; of programmes and events no others are shown to a VEN.
+    """
     granted = (
         granted_to(session, caller) if rows and isinstance(rows[0], DrProgram | DrEvent) else frozenset()
     )
+    if asked:
+        granted = granted.intersection(asked)
     return [show(row, caller, granted) for row in rows]
 
 
@@ -176,7 +208,7 @@ def list_rows(
         query = query.where(_may_see(model, caller, granted_to(session, caller), listing))
     else:
         if listing.targets:
-            query = query.where(_has_targets(model, listing.targets, listing.any_target))
+            query = query.where(_is_asked_for(model, listing.targets, listing))
         if not caller.is_business_logic and hasattr(model, "client_id"):
             query = query.where(model.client_id == caller.client_id)
     order = () if model is DrEvent else (model.serial,)
@@ -187,20 +219,23 @@ def _may_see(
     model: type[Any], caller: Caller, granted: frozenset[str], listing: Listing
 ) -> ColumnElement[bool]:
     """Say in SQL which objects meant for targets a client may see; as `domain.coordination.targets.is_visible`."""
-    asked = list(listing.targets)
     if caller.is_business_logic:
-        return _has_targets(model, asked, listing.any_target) if asked else true()
-    if not asked:
-        return or_(func.cardinality(model.targets) == 0, model.targets.overlap(list(granted)))
-    wanted = [target for target in asked if target in granted]
-    return _has_targets(model, wanted, listing.any_target) if wanted else false()
+        return _is_asked_for(model, listing.targets, listing) if listing.targets else true()
+    visible = or_(func.cardinality(model.targets) == 0, model.targets.overlap(list(granted)))
+    if not listing.targets:
+        return visible
+    wanted = [target for target in listing.targets if target in granted]
+    return and_(visible, _is_asked_for(model, wanted, listing))
 
 
-def _has_targets(model: type[Any], targets: Sequence[str], any_target: bool) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = (
-        model.targets.overlap(list(targets)) if any_target else model.targets.contains(list(targets))
-    )
-    return found
+def _is_asked_for(model: type[Any], targets: Sequence[str], listing: Listing) -> ColumnElement[bool]:
+    """Say in SQL which objects have the targets, or the names, that are asked for."""
+    found: ColumnElement[bool] = false()
+    if targets and listing.any_target:
+        found = model.targets.overlap(list(targets))
+    elif targets:
+        found = model.targets.contains(list(targets))
+    return found if listing.names is None else or_(found, listing.names.of(model))
 
 
 def find_visible(session: Session, model: type[Row], caller: Caller, object_id: str) -> Row:

@@ -324,12 +324,16 @@ def _with_children(
         .order_by(DrResource.serial)
     ).all()
     children = [
-        {"ResourceGroup": _with_children(session, caller, child, visible, depth - 1)}
+        {
+            "type": "resource_group",
+            "id": child.id,
+            "ResourceGroup": _with_children(session, caller, child, visible, depth - 1),
+        }
         for child in nested
         if depth > 0 and (visible is None or child.id in visible)
     ]
     children += [
-        {"VENResource": document_of(resource)}
+        {"type": "ven_resource", "id": resource.id, "VENResource": document_of(resource)}
         for resource in resources
         if caller.is_business_logic or resource.client_id == caller.client_id
     ]

@@ -1,4 +1,8 @@
-"""Targets granted to clients: by their VENs, their resources, and the groups that these are in."""
+"""Targets granted to clients: by their VENs, their resources, and the groups that these are in.
+
+Beside what the business logic granted, a client has the targets that mean it by name: ``VEN_NAME:`` and
+``RESOURCE_NAME:`` with a name of its own. They are written so that nobody gets the label of somebody else by a name.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from flexmeasures.domain.coordination.former import typed_target
 
 __all__ = ["find_granted", "find_grantees"]
 
@@ -23,6 +29,11 @@ select distinct target from (
     select targets from dr_resource where environment = :environment and client_id = :client_id
     union all
     select targets from dr_resource_group where id in (select group_id from above)
+    union all
+    select array['VEN_NAME:' || name] from dr_ven where environment = :environment and client_id = :client_id
+    union all
+    select array['RESOURCE_NAME:' || name] from dr_resource
+        where environment = :environment and client_id = :client_id
 ) granting, unnest(granting.targets) target
 """)
 
@@ -41,6 +52,12 @@ with recursive below (group_id, targets) as (
     select resource.client_id, below.targets from below
         join dr_resource_group_member member on member.group_id = below.group_id
         join dr_resource resource on resource.id = member.resource_id
+    union all
+    select client_id, array['VEN_NAME:' || name] from dr_ven
+        where environment = :environment and name = any(:ven_names)
+    union all
+    select client_id, array['RESOURCE_NAME:' || name] from dr_resource
+        where environment = :environment and name = any(:resource_names)
 )
 select client_id, array_agg(distinct target) from granting, unnest(granting.targets) target
 where target = any(:targets) group by client_id order by client_id
@@ -57,5 +74,14 @@ def find_grantees(session: Session, environment: str, targets: Sequence[str]) ->
     """Find who may see any of some targets, and which of them each may see."""
     if not targets:
         return {}
-    found = session.execute(_GRANTEES, {"environment": environment, "targets": list(targets)})
+    names = [typed_target(target) for target in targets]
+    found = session.execute(
+        _GRANTEES,
+        {
+            "environment": environment,
+            "targets": list(targets),
+            "ven_names": [name for kind, name in names if kind == "VEN_NAME"],
+            "resource_names": [name for kind, name in names if kind == "RESOURCE_NAME"],
+        },
+    )
     return {client_id: list(granted) for client_id, granted in found}
