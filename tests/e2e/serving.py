@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
@@ -16,12 +16,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flexmeasures.app import create
 from flexmeasures.auth.setup import hash_new_password
-from flexmeasures.cli.demonstration.scene import Scene, make_scene
+from flexmeasures.cli.demonstration.scene import Scene
+from flexmeasures.cli.demonstration.served import add_people, fill_pages
 from flexmeasures.data.database import db, prepare, redis_connection
-from flexmeasures.jobs.schedules import planning_of
-from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.services.structure import add_structure
-from flexmeasures.services.users import create_user
 
 PASSWORD = "correct horse battery"
 BROWSER_OPTIONS = [
@@ -94,33 +92,9 @@ def serve(full: bool = True, **settings: Any) -> Iterator[Platform]:
 def fill(app: Flask, full: bool) -> Scene | None:
     """Add the people, and the site of the owner with its plans."""
     add_structure(db.session)
-    hashed = hash_new_password(PASSWORD)
-    people = {
-        name: create_user(
-            db.session,
-            email=f"{name}@example.com",
-            password_hash=hashed,
-            username=name,
-            roles=roles,
-            timezone="Europe/Berlin",
-        )
-        for name, roles in (("owner", ["Prosumer"]), ("admin", ["admin"]), ("trader", ["Aggregator"]))
-    }
-    scene = None
-    if full:
-        now = datetime.now(UTC).replace(second=0, microsecond=0)
-        scene = make_scene(db.session, people["owner"].id, now)
-        db.session.commit()
-        order = PortfolioOrder(
-            (scene.assets["Battery"], scene.assets["Charging station"]),
-            now - timedelta(hours=1),
-            timedelta(hours=40),
-            now,
-        )
-        outcome = reschedule(db.session, order, planning_of(app.config))
-        assert outcome.made == 2, outcome
+    people = add_people(db.session(), hash_new_password(PASSWORD))
     db.session.commit()
-    return scene
+    return fill_pages(db.session(), people, app.config, datetime.now(UTC)) if full else None
 
 
 def start_browser(driver: Any) -> Any:

@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+from flask import Flask
 from rich.console import Console
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.cli.community_demo import show_community
 from flexmeasures.cli.demonstration.client import Client
 from flexmeasures.cli.demonstration.outcome import Outcome, draw_chart, tabulate, to_slots
+from flexmeasures.cli.demonstration.served import add_people, fill_pages
 from flexmeasures.cli.demonstration.site import BATTERY, HOUR, QUARTER, STATION, ZONE, Device, Site, load_site
 from flexmeasures.data.database import db, prepare
 from flexmeasures.data.transactional import as_transaction
@@ -38,8 +40,32 @@ __all__ = ["demo"]
 EMAIL = "demo@example.com"
 MARKET = "ea1.2018-06.localhost:epex_da"
 PLACE = {"latitude": 49.61, "longitude": 6.13}
-_OWN = {"SQLALCHEMY_DATABASE_URI": None, "FLEXMEASURES_REDIS_URL": None, "FLEXMEASURES_MODE": ""}
+_OWN = {
+    "SQLALCHEMY_DATABASE_URI": None,
+    "FLEXMEASURES_REDIS_URL": None,
+    "FLEXMEASURES_MODE": "",
+    "FLEXMEASURES_LISTED_VIEWS": [
+        "dashboard",
+        "portfolio",
+        "analytics",
+        "control",
+        "assets",
+        "communities",
+        "grid-events",
+        "alerts",
+        "upload",
+        "users",
+    ],
+}
 """Settings of the demonstration that win over those of the user's configuration file."""
+
+_LOGINS = (
+    ("home@example.com", "the owner of a site around the present: all pages are full"),
+    ("trader@example.com", "an aggregator, who orders flexibility"),
+    ("admin@example.com", "an administrator"),
+    (EMAIL, "the owner of the site of September 2020"),
+)
+"""Who can log in at a served demonstration."""
 
 START_PATIENCE = 60.0  # how long the server may take to start [s]
 
@@ -79,8 +105,12 @@ def demo(serve: bool, port: int | None, community: bool) -> None:
             draw_chart(outcome, chart)
         _show(console, outcome, chart)
         if serve:
+            with steps("Adding a site around the present, its plans, an order, an alert and a community"):
+                _fill_pages(folder, password)
             console.print(f"\nThe server goes on at [bold]{server.address}[/bold]")
-            console.print(f"Log in as [bold]{EMAIL}[/bold] with the password [bold]{password}[/bold]")
+            console.print(f"Log in with the password [bold]{password}[/bold] as")
+            for email, who in _LOGINS:
+                console.print(f"  [bold]{email:<19}[/bold] {who}")
             console.print("Ctrl-C stops it.")
             server.wait()
 
@@ -164,8 +194,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _add_site(folder: Path, password: str) -> None:
-    """Add what an administrator would add with `flexmeasures add`."""
+@contextmanager
+def _own_app(folder: Path) -> Iterator[Flask]:
+    """Work beside the server, on its database."""
     app = create(
         settings={
             "FLEXMEASURES_INSTANCE_PATH": str(folder),
@@ -175,8 +206,22 @@ def _add_site(folder: Path, password: str) -> None:
     )
     prepare(app)
     with app.app_context():
-        as_transaction(_create_site)(db.session, hash_new_password(password))
+        yield app
+        db.session.remove()
         db.engine.dispose()
+
+
+def _add_site(folder: Path, password: str) -> None:
+    """Add what an administrator would add with `flexmeasures add`."""
+    with _own_app(folder):
+        as_transaction(_create_site)(db.session, hash_new_password(password))
+
+
+def _fill_pages(folder: Path, password: str) -> None:
+    """Add what makes all pages full."""
+    with _own_app(folder) as app:
+        people = add_people(db.session(), hash_new_password(password), ("home", "trader", "admin"))
+        fill_pages(db.session(), people, app.config, datetime.now(UTC), "Home ")
 
 
 def _create_site(session: Session, password_hash: str) -> None:

@@ -44,7 +44,14 @@ from flexmeasures.services.communities.taking_part import (
     create_supply_point,
 )
 
-__all__ = ["CommunityStory", "Comparison", "draw_community", "make_community", "tabulate_community"]
+__all__ = [
+    "CommunityStory",
+    "Comparison",
+    "draw_community",
+    "make_community",
+    "read_homes",
+    "tabulate_community",
+]
 
 ZONE = "America/Los_Angeles"
 HOUR = timedelta(hours=1)
@@ -78,7 +85,7 @@ class CommunityStory:
     battery_kw: np.ndarray[Any, Any]
 
 
-def _read() -> tuple[datetime, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def read_homes() -> tuple[datetime, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Read the excerpt: start, consumption (n_hours, 9) and generation (n_hours,) [kWh]."""
     packed = (
         files("flexmeasures.cli.demonstration")
@@ -98,7 +105,7 @@ def make_community(session: Session, store: Any, add_sensor: Any) -> CommunitySt
         store: Called with a sensor's id and beliefs.
         add_sensor: Called with a name; makes a sensor of kWh an hour and gives its id.
     """
-    start, consumption, generation = _read()
+    start, consumption, generation = read_homes()
     community = create_community(session, NewCommunity("Nine homes", "es", timezone=ZONE))
     service = create_service(session, NewService(community.id, "Nine roofs", power_kw=40.0), FIRST)
     sensors = [add_sensor("roofs"), *(add_sensor(f"home {n + 1}") for n in range(consumption.shape[1]))]

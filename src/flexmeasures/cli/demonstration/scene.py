@@ -74,7 +74,7 @@ def make_scene(session: Session, owner_id: int, now: datetime, prefix: str = "")
     sun = np.clip(-solar / 0.05 * 800, 0, None)
     warmth = 14 + 6 * np.sin((np.arange(len(sun)) / 96 - 0.35) * 2 * np.pi)
     for sensor, values in (
-        (assets["Building"].sensor, building * _daily(rng, days)),
+        (assets["Building"].sensor, _with_breach(building * _daily(rng, days), days)),
         (assets["Solar roof"].sensor, solar * np.clip(_daily(rng, days), 0.5, 1.15)),
         (weather["radiation"], sun),
         (weather["temperature"], warmth),
@@ -82,6 +82,14 @@ def make_scene(session: Session, owner_id: int, now: datetime, prefix: str = "")
         _store_measured(session, sensor, days, values)
         _store_forecasts(session, sensor, days, values, rng)
     return Scene({name: asset.id for name, asset in assets.items()}, market.id)
+
+
+def _with_breach(power: Values, days: _Days) -> Values:
+    """Let the building take more than its capacity of 0.1 MW for half an hour, three hours ago."""
+    slot = int((days.now - days.start) / QUARTER) - 12
+    breached = power.copy()
+    breached[slot : slot + 2] = 0.112
+    return breached
 
 
 def _daily(rng: Any, days: _Days) -> Values:
@@ -94,7 +102,7 @@ def _add_market(session: Session, site: Site, days: _Days, prefix: str) -> Marke
     market = create_market(
         session,
         NewMarket(
-            f"{prefix}day_ahead",
+            f"{prefix}day_ahead".lower().replace(" ", "_"),
             f"{prefix}Day-ahead".capitalize(),
             "day_ahead",
             "EUR/MWh",
