@@ -92,6 +92,15 @@ PATHS = {
     "/rq/": (302, 302, 302, 302, 302),
     "/upload": (302, 200, 200, 200, 200),
     "/alerts": (302, 200, 200, 200, 200),
+    "/communities": (302, 200, 200, 200, 200),
+    "/communities/1": (302, 403, 403, 403, 403),
+    "/communities/1/charts": (302, 403, 403, 403, 403),
+    "/communities/1/statements/1": (302, 403, 403, 403, 403),
+    "/grid-events": (302, 200, 200, 200, 200),
+    "/grid-events/paid": (302, 403, 403, 200, 403),
+    "/grid-events/limits/3": (302, 200, 404, 200, 404),
+    "/accounts": (302, 200, 200, 200, 200),
+    "/accounts/1": (302, 200, 404, 200, 404),
     "/state?id=3": (302, 200, 200, 200, 200),
 }
 
@@ -112,7 +121,12 @@ def test_each_page_is_shown_to_those_who_may_see_it(app, cast, visit):
 def test_every_page_is_in_the_table_of_rights(app):
     """A page that nobody has thought about in the table above fails here."""
     rules = {
-        rule.rule.replace("<int:asset_id>", "3").replace("<int:owner_id>", "1").replace("<int:user_id>", "1")
+        rule.rule.replace("<int:asset_id>", "3")
+        .replace("<int:owner_id>", "1")
+        .replace("<int:user_id>", "1")
+        .replace("<int:account_id>", "1")
+        .replace("<int:community_id>", "1")
+        .replace("<int:service_id>", "1")
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("flexmeasures_ui.") and "GET" in rule.methods
     }

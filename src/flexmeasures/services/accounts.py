@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import Account, AccountRole
+from flexmeasures.data.tables import Account, AccountRole, User
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import quote
+from flexmeasures.domain.rights import ACCOUNT_RULES, Action
 from flexmeasures.services.checks import Checks
+from flexmeasures.services.rights import may_with
 
 __all__ = [
     "NewAccount",
     "create_account",
     "create_account_role",
     "find_account",
+    "find_readable_account",
     "get_or_create_account_role",
 ]
 
@@ -111,4 +114,16 @@ def find_account(session: Session, named: str) -> Account:
     account = account or session.scalar(select(Account).where(Account.name == named))
     if account is None:
         raise NotFound(f"There is no account {quote(named)}. Give the id or the name of one: show accounts.")
+    return account
+
+
+def find_readable_account(session: Session, user: User, account_id: int) -> Account:
+    """Find an account that a user may read: one's own, a client's, or any for those who look after the platform.
+
+    Raises:
+        NotFound: If there is none; also if the user may not, so that nobody learns which there are.
+    """
+    account = session.get(Account, account_id) if 0 < account_id <= MAX_ID else None
+    if account is None or not may_with(user, Action.READ, account, ACCOUNT_RULES):
+        raise NotFound(f"There is no account {account_id}.")
     return account

@@ -13,7 +13,9 @@ from flexmeasures.data.stores.beliefs import Window, read_beliefs, read_latest
 from flexmeasures.data.tables import Account, Asset, DataSource, Market, Sensor, User
 from flexmeasures.domain.beliefs import MEDIAN
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.rights import Action, Kind, Thing, may
 from flexmeasures.domain.time import format_duration, format_instant, from_datetime64
+from flexmeasures.services.rights import actor_of
 
 __all__ = [
     "BeliefQuestion",
@@ -22,6 +24,7 @@ __all__ = [
     "list_asset_rows",
     "list_belief_rows",
     "list_market_rows",
+    "list_readable_account_rows",
     "list_sensor_rows",
     "list_source_rows",
     "list_user_rows",
@@ -67,6 +70,16 @@ def list_account_rows(session: Session) -> list[Row]:
             "assets": asset_count,
         }
         for account, user_count, asset_count in session.execute(query)
+    ]
+
+
+def list_readable_account_rows(session: Session, user: User) -> list[Row]:
+    """List the accounts that a user may read, as `list_account_rows` does."""
+    actor = actor_of(user)
+    return [
+        row
+        for row in list_account_rows(session)
+        if may(actor, Action.READ, Thing(Kind.ACCOUNT, account_id=row["id"]))
     ]
 
 

@@ -37,16 +37,31 @@ _CAPTIONS = {
     "upload": "Upload data",
     "control": "Flexibility actions",
     "alerts": "Alerts",
+    "communities": "Communities",
+    "grid-events": "Grid events",
+    "accounts": "Accounts",
+    "audit": "Audit log",
 }
 
 _ROLES = {
     "users": ("admin",),
+    "audit": ("admin", "admin-reader", "account-admin", "consultant"),
     "portfolio": ("admin", "Prosumer"),
     "analytics": ("admin", "Prosumer"),
     "control": ("admin", "Prosumer", "Aggregator", "Supplier"),
 }
 
-_CLOSED_TO_ANONYMOUS = ("tasks", "users", "control", "portfolio", "upload")
+_CLOSED_TO_ANONYMOUS = (
+    "tasks",
+    "users",
+    "control",
+    "portfolio",
+    "upload",
+    "communities",
+    "grid-events",
+    "accounts",
+    "audit",
+)
 
 
 def menu_entries() -> list[Entry]:

@@ -42,7 +42,7 @@ from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.services.users import create_user
 
-__all__ = ["People", "add_people", "fill_pages"]
+__all__ = ["People", "add_community", "add_people", "fill_pages"]
 
 _HOUR = timedelta(hours=1)
 _HORIZON = timedelta(hours=40)
@@ -94,7 +94,7 @@ def fill_pages(
     """
     now = now.replace(second=0, microsecond=0)
     scene = make_scene(session, people.owner.id, now, prefix)
-    _add_community(session, people, now)
+    add_community(session, people, now)
     session.commit()
     flexible = (scene.assets["Battery"], scene.assets["Charging station"])
     reschedule(session, PortfolioOrder(flexible, now - _HOUR, _HORIZON, now), planning_of(config))
@@ -125,8 +125,8 @@ def _order(session: Session, scene: Scene, config: Mapping[str, Any], now: datet
             return
 
 
-def _add_community(session: Session, people: People, now: datetime) -> None:
-    """Add four homes that share a roof, with the readings of three weeks; the owner is one of their members."""
+def add_community(session: Session, people: People, now: datetime) -> int:
+    """Add four homes that share a roof, with the readings of three weeks; the owner is a member; gives its id."""
     midnight = now.astimezone(find_zone(ZONE)).replace(hour=0, minute=0)
     first_day = (midnight - timedelta(days=DAYS)).date()
     community = create_community(session, NewCommunity("Sunny street", "es", timezone=ZONE))
@@ -146,6 +146,7 @@ def _add_community(session: Session, people: People, now: datetime) -> None:
     service.status = "active"
     service.prices = {"energy": 0.28, "surplus": 0.06, "currency": "EUR"}
     _store_readings(session, sensors, midnight)
+    return community.id
 
 
 def _add_homes(

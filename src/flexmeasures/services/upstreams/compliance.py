@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,7 +18,7 @@ from flexmeasures.domain.errors import InvalidTime, NotFound
 from flexmeasures.domain.time import event_grid, format_instant
 from flexmeasures.services.power import read_power
 
-__all__ = ["limit_report"]
+__all__ = ["Kept", "count_kept", "limit_report"]
 
 _MINUTE = timedelta(minutes=1)
 _LONGEST = timedelta(days=32)
@@ -52,6 +53,74 @@ def limit_report(session: Session, asset_id: int, start: datetime, end: datetime
         NotFound: If there is no such asset.
         InvalidTime: If the period is empty or longer than 32 days.
     """
+    found = _read_limits(session, asset_id, start, end)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for minute in np.flatnonzero(found.chosen >= 0).tolist():
+        signal, kw = found.signals[found.chosen[minute]], found.measured[minute]
+        limit_kw = round(float(found.strictest[minute]) * 1000, 6)
+        is_known = bool(np.isfinite(kw))
+        writer.writerow(
+            (
+                format_instant(found.start + minute * _MINUTE),
+                f"{limit_kw:g}",
+                f"{kw:.6g}" if is_known else "",
+                ("yes" if kw <= limit_kw + _TOLERANCE_KW else "no") if is_known else "",
+                signal.source,
+                signal.event_id,
+                signal.legal_basis or "",
+                format_instant(signal.received_at),
+                "" if signal.applied_at is None else format_instant(signal.applied_at),
+                _released(signal),
+            )
+        )
+    return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How limits were kept, in minutes: with a limit, of these measured, and of these kept."""
+
+    limited: int
+    measured: int
+    kept: int
+
+
+def count_kept(session: Session, asset_id: int, start: datetime, end: datetime) -> Kept:
+    """Count the minutes of a period in which an asset had an import limit, and in how many it kept it.
+
+    Raises:
+        NotFound: If there is no such asset.
+        InvalidTime: If the period is empty or longer than 32 days.
+    """
+    found = _read_limits(session, asset_id, start, end)
+    limited = found.chosen >= 0
+    measured = limited & np.isfinite(found.measured)
+    with np.errstate(invalid="ignore"):
+        kept = measured & (found.measured <= found.strictest * 1000 + _TOLERANCE_KW)
+    return Kept(int(limited.sum()), int(measured.sum()), int(kept.sum()))
+
+
+@dataclass(frozen=True)
+class _Minutes:
+    """The minutes of a period.
+
+    Attributes:
+        strictest: Limit of each [MW], infinite where there is none: shape ``(n,)``.
+        chosen: Index of the signal that it is of, -1 where there is none.
+        measured: Power measured in each [kW], not a number where nothing is known.
+    """
+
+    start: datetime
+    signals: list[GridSignal]
+    strictest: np.ndarray
+    chosen: np.ndarray
+    measured: np.ndarray
+
+
+def _read_limits(session: Session, asset_id: int, start: datetime, end: datetime) -> _Minutes:
+    """Read the strictest import limit of each minute, as it held for any instant of it, and what was measured."""
     asset = session.get(Asset, asset_id)
     if asset is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
@@ -70,28 +139,7 @@ def limit_report(session: Session, asset_id: int, start: datetime, end: datetime
         strictest[first:last][stricter] = signal.value
         chosen[first:last][stricter] = number
     measured = _measured_kw(session, asset, minutes, start, end)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for minute in np.flatnonzero(chosen >= 0).tolist():
-        signal, kw = signals[chosen[minute]], measured[minute]
-        limit_kw = round(float(strictest[minute]) * 1000, 6)
-        is_known = bool(np.isfinite(kw))
-        writer.writerow(
-            (
-                format_instant(start + minute * _MINUTE),
-                f"{limit_kw:g}",
-                f"{kw:.6g}" if is_known else "",
-                ("yes" if kw <= limit_kw + _TOLERANCE_KW else "no") if is_known else "",
-                signal.source,
-                signal.event_id,
-                signal.legal_basis or "",
-                format_instant(signal.received_at),
-                "" if signal.applied_at is None else format_instant(signal.applied_at),
-                _released(signal),
-            )
-        )
-    return text.getvalue()
+    return _Minutes(start, signals, strictest, chosen, measured)
 
 
 def _limits(session: Session, asset_id: int, start: datetime, end: datetime) -> list[GridSignal]:

@@ -8,12 +8,15 @@ from flexmeasures.ui import filters, static_files
 from flexmeasures.ui.blueprint import blueprint
 from flexmeasures.ui.views import (  # noqa: F401 - each registers its pages
     account,
+    accounts,
     alerts,
     analytics,
     asset,
     assets,
+    communities,
     control,
     dashboard,
+    grid_events,
     portfolio,
     tasks,
     upload,
