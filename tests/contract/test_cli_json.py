@@ -56,12 +56,17 @@ ARGUMENTS = {
 # And commands that need a job, or end with status 1 here: test_cli_operations parses what they write.
 ELSEWHERE = {
     "flexmeasures add distribution-table",
+    "flexmeasures add emission-factor",
+    "flexmeasures add invoice",
     "flexmeasures add member",
     "flexmeasures add plant",
     "flexmeasures add service",
     "flexmeasures add supply-point",
+    "flexmeasures communities check-proximity",
     "flexmeasures communities differences",
+    "flexmeasures communities export-keys",
     "flexmeasures communities import-report",
+    "flexmeasures communities premium",
     "flexmeasures communities propose-coefficients",
     "flexmeasures communities schedule-battery",
     "flexmeasures jobs inspect",

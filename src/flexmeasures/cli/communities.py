@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,9 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
+from flexmeasures.cli.community_books import BOOK_ADDERS, COUNTRY_COMMANDS
+from flexmeasures.cli.community_options import as_json, do, say, service_id
 from flexmeasures.cli.parameters import Day, JsonObject
-from flexmeasures.data.database import db
-from flexmeasures.data.transactional import as_transaction
 from flexmeasures.services.communities.admin import (
     find_any_service,
     find_asset,
@@ -47,8 +45,6 @@ communities = AppGroup(
     "communities", help="Work with energy communities: statuses, tables, proposals, files."
 )
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-service_id = click.option("--service-id", type=int, required=True, help="Id of the service.")
 profile_help = (
     "Whose rules hold: es, at, fr, it, de-42b, de-42c, ch-leg, ch-zev, ch-vzev, be-flanders, pt, nl ..."
 )
@@ -56,16 +52,6 @@ profile_help = (
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-def _do(work: Callable[[Any], Any]) -> Any:
-    """Do something in a transaction of its own."""
-    return as_transaction(work)(db.session)
-
-
-def _say(text: str, told: Any, is_json: bool) -> None:
-    """Say what was made: in a sentence, or as JSON."""
-    click.echo(json.dumps(told, ensure_ascii=False) if is_json else text)
 
 
 @click.command("community")
@@ -82,9 +68,9 @@ def _say(text: str, told: Any, is_json: bool) -> None:
 @with_appcontext
 def add_community(as_json: bool, **fields: Any) -> None:
     """Make an account an energy community."""
-    made = _do(lambda session: create_community(session, NewCommunity(**fields)))
+    made = do(lambda session: create_community(session, NewCommunity(**fields)))
     told = {"id": made.id, "name": made.name, "account_id": made.account_id, "profile": made.profile}
-    _say(f"Successfully created community with ID {made.id} (account {made.account_id})", told, as_json)
+    say(f"Successfully created community with ID {made.id} (account {made.account_id})", told, as_json)
 
 
 @click.command("member")
@@ -108,9 +94,9 @@ def add_community(as_json: bool, **fields: Any) -> None:
 def add_member(as_json: bool, joined_on: date | None, **fields: Any) -> None:
     """Take a member into a community."""
     new = NewMember(joined_on=joined_on or _today(), **fields)
-    made = _do(lambda session: create_member(session, new))
+    made = do(lambda session: create_member(session, new))
     told = {"id": made.id, "community_id": made.community_id, "role": made.role, "user_id": made.user_id}
-    _say(f"Successfully created member with ID {made.id}", told, as_json)
+    say(f"Successfully created member with ID {made.id}", told, as_json)
 
 
 @click.command("service")
@@ -138,9 +124,9 @@ def add_member(as_json: bool, joined_on: date | None, **fields: Any) -> None:
 @with_appcontext
 def add_service(as_json: bool, **fields: Any) -> None:
     """Make a service of a community, as a draft."""
-    made = _do(lambda session: create_service(session, NewService(**fields), _today()))
+    made = do(lambda session: create_service(session, NewService(**fields), _today()))
     told = {"id": made.id, "name": made.name, "type": made.type, "status": made.status, "method": made.method}
-    _say(f"Successfully created service with ID {made.id} (a draft)", told, as_json)
+    say(f"Successfully created service with ID {made.id} (a draft)", told, as_json)
 
 
 @click.command("supply-point")
@@ -166,9 +152,9 @@ def add_service(as_json: bool, **fields: Any) -> None:
 @with_appcontext
 def add_supply_point(as_json: bool, **fields: Any) -> None:
     """Let a member take part in a service with a supply point."""
-    made = _do(lambda session: create_supply_point(session, NewSupplyPoint(**fields), _today()))
+    made = do(lambda session: create_supply_point(session, NewSupplyPoint(**fields), _today()))
     told = {"inscription_id": made.id, "supply_point_id": made.supply_point_id, "state": made.state}
-    _say(
+    say(
         f"Successfully created supply point with ID {made.supply_point_id} (inscription {made.id})",
         told,
         as_json,
@@ -189,9 +175,9 @@ def add_supply_point(as_json: bool, **fields: Any) -> None:
 @with_appcontext
 def add_plant(as_json: bool, **fields: Any) -> None:
     """Add a plant to a service."""
-    made = _do(lambda session: create_plant(session, NewPlant(**fields), _today()))
+    made = do(lambda session: create_plant(session, NewPlant(**fields), _today()))
     told = {"id": made.id, "service_id": made.service_id, "is_inverted": made.is_inverted}
-    _say(f"Successfully created plant with ID {made.id}", told, as_json)
+    say(f"Successfully created plant with ID {made.id}", told, as_json)
 
 
 @click.command("distribution-table")
@@ -213,17 +199,28 @@ def add_distribution_table(
             set_table_state(session, table.id, state, active_from)
         return table
 
-    made = _do(work)
+    made = do(work)
     told = {"id": made.id, "kind": made.kind, "state": made.state, "supply_points": len(made.supply_points)}
-    _say(
+    say(
         f"Successfully created distribution table with ID {made.id} ({made.kind}, {made.state})",
         told,
         as_json,
     )
 
 
-ADDERS = (add_community, add_member, add_service, add_supply_point, add_plant, add_distribution_table)
+ADDERS = (
+    add_community,
+    add_member,
+    add_service,
+    add_supply_point,
+    add_plant,
+    add_distribution_table,
+    *BOOK_ADDERS,
+)
 """Commands of ``flexmeasures add``."""
+
+for _command in COUNTRY_COMMANDS:
+    communities.add_command(_command)
 
 
 @communities.command("set-status")
@@ -231,7 +228,7 @@ ADDERS = (add_community, add_member, add_service, add_supply_point, add_plant, a
 @click.argument("status", type=click.Choice(["inscription", "activation", "active"]))
 def set_status(service_id: int, status: str) -> None:
     """Let a service go on to its next STATUS."""
-    made = _do(lambda session: set_service_status(session, service_id, status))
+    made = do(lambda session: set_service_status(session, service_id, status))
     click.echo(f"Service {made.id} is {made.status}.")
 
 
@@ -240,7 +237,7 @@ def set_status(service_id: int, status: str) -> None:
 @click.argument("prices", type=JsonObject())
 def set_prices_of_service(service_id: int, prices: dict[str, Any]) -> None:
     """Set what energy costs members: PRICES is a JSON object such as {"energy": 0.2, "surplus": 0.06}."""
-    _do(lambda session: set_prices(session, service_id, prices))
+    do(lambda session: set_prices(session, service_id, prices))
     click.echo("The prices are set.")
 
 
@@ -250,7 +247,7 @@ def set_prices_of_service(service_id: int, prices: dict[str, Any]) -> None:
 @click.argument("state", type=click.Choice(["draft", "validated", "process", "active", "cancelled"]))
 def set_state(table_id: int, starts_on: date | None, state: str) -> None:
     """Let a distribution table go on to its next STATE."""
-    made = _do(lambda session: set_table_state(session, table_id, state, starts_on))
+    made = do(lambda session: set_table_state(session, table_id, state, starts_on))
     click.echo(f"Distribution table {made.id} is {made.state}.")
 
 
@@ -259,7 +256,7 @@ def set_state(table_id: int, starts_on: date | None, state: str) -> None:
 @click.option("--last-day", type=Day(), required=True, help="Last day of taking part.")
 def leave(inscription_id: int, last_day: date) -> None:
     """Let a member leave a service after a day."""
-    _do(lambda session: end_inscription(session, inscription_id, last_day))
+    do(lambda session: end_inscription(session, inscription_id, last_day))
     click.echo(f"The inscription ends with {last_day}.")
 
 
@@ -275,7 +272,7 @@ def leave(inscription_id: int, last_day: date) -> None:
 )
 def export(table_id: int, year: int, folder: Path) -> None:
     """Write the distributor's file of a table."""
-    name, content = _do(lambda session: export_table(session, table_id, year))
+    name, content = do(lambda session: export_table(session, table_id, year))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
     click.echo(f"Wrote {folder / name} ({len(content)} bytes)")
@@ -288,14 +285,14 @@ def export(table_id: int, year: int, folder: Path) -> None:
 def import_report(as_json: bool, service_id: int, file: Path) -> None:
     """Take the grid operator's values over from an XLSX FILE of the Austrian data exchange."""
     content = file.read_bytes()
-    made = _do(
+    made = do(
         lambda session: import_energy_report(
             session, find_any_service(session, service_id), content, datetime.now(UTC)
         )
     )
     told = {"values": made.values, "unknown": list(made.unknown)}
     lines = [f"Stored {made.values} values."] + [f"No sensor is for {name}." for name in made.unknown]
-    _say("\n".join(lines), told, as_json)
+    say("\n".join(lines), told, as_json)
 
 
 @communities.command("differences")
@@ -306,7 +303,7 @@ def import_report(as_json: bool, service_id: int, file: Path) -> None:
 def differences(as_json: bool, service_id: int, first: date | None, last: date | None) -> None:
     """List where the grid operator's values differ from ours; theirs count."""
     now = datetime.now(UTC)
-    found = _do(
+    found = do(
         lambda session: list_differences(session, find_any_service(session, service_id), first, last, now)
     )
     told = [
@@ -321,7 +318,7 @@ def differences(as_json: bool, service_id: int, first: date | None, last: date |
     rows = [
         f"{d['start']}  {d['supply_point']}  {d['operator_kwh']:.6f}  {d['computed_kwh']:.6f}" for d in told
     ]
-    _say(
+    say(
         "\n".join([f"{len(found)} differences: start, supply point, operator, ours [kWh]", *rows]),
         told,
         as_json,
@@ -354,7 +351,7 @@ def propose(
         table = create_table(session, service, save_as, made.coefficients) if save_as else None
         return made, table
 
-    made, table = _do(work)
+    made, table = do(work)
     gain = made.gain
     told = {
         "from": made.first.isoformat(),
@@ -373,7 +370,7 @@ def propose(
         f"From {made.first} to {made.last} the community used {gain.today / 1e6:,.1f} kWh of its generation; by the "
         f"proposed coefficients {gain.proposed / 1e6:,.1f} kWh; at most {gain.pooled / 1e6:,.1f} kWh."
     )
-    _say(text if table is None else f"{text}\nDraft: distribution table {table.id}", told, as_json)
+    say(text if table is None else f"{text}\nDraft: distribution table {table.id}", told, as_json)
 
 
 @communities.command("schedule-battery")
@@ -390,11 +387,11 @@ def schedule_battery(as_json: bool, service_id: int, asset_id: int, hours: int) 
         service, asset = find_any_service(session, service_id), find_asset(session, asset_id)
         return schedule_shared_battery(session, service, asset, datetime.now(UTC), timedelta(hours=hours))
 
-    made = _do(work)
+    made = do(work)
     power = [round(float(value), 6) for value in made.power_mw]
     told = {
         "start": made.start.isoformat(),
         "resolution_minutes": made.resolution.total_seconds() / 60,
         "power_mw": power,
     }
-    _say(f"Scheduled {len(power)} slots from {made.start.isoformat()} on.", told, as_json)
+    say(f"Scheduled {len(power)} slots from {made.start.isoformat()} on.", told, as_json)

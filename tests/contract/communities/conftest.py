@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flexmeasures import cli
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
@@ -144,6 +146,20 @@ def build_service(
     set_table_state(session, table.id, "active", first)
     set_service_status(session, service.id, "active")
     return service, plant.id, sensors, members, inscriptions, table
+
+
+@pytest.fixture
+def run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run a command in this process; what goes wrong is said in a sentence."""
+    monkeypatch.setattr(cli, "_create_app", lambda *_: app)
+
+    def call(*words: object, exit_code: int = 0) -> str:
+        done = CliRunner().invoke(cli.cli, [str(word) for word in words])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        assert done.exit_code == exit_code, done.output
+        return done.output
+
+    return call
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import openpyxl
 import pytest
-from click.testing import CliRunner
 
-from flexmeasures import cli
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.data.database import db
 from flexmeasures.data.tables import CommunityService, DistributionTable, Generator, Inscription
@@ -31,20 +29,6 @@ from .conftest import (
     midnight,
     store,
 )
-
-
-@pytest.fixture
-def run(app, monkeypatch):
-    """Run a command in this process; what goes wrong is said in a sentence."""
-    monkeypatch.setattr(cli, "_create_app", lambda *_: app)
-
-    def call(*words, exit_code=0):
-        done = CliRunner().invoke(cli.cli, [str(word) for word in words])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        assert done.exit_code == exit_code, done.output
-        return done.output
-
-    return call
 
 
 def test_a_community_is_set_up_from_nothing(app, run, tmp_path):

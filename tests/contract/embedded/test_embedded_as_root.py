@@ -113,6 +113,29 @@ def test_a_session_cannot_read_what_only_root_may(open_folder, make_instance):
         instance.sql(f"SELECT pg_read_file('{secret}')")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT pg_read_file('{secret}')",
+        "COPY sensor TO '{secret}'",
+        "COPY pg_class TO PROGRAM 'cat {secret}'",
+        "SET ROLE postgres",
+        "ALTER ROLE flexmeasures SUPERUSER",
+    ],
+)
+def test_a_session_cannot_reach_files_from_a_closed_folder(make_instance, tmp_path, query):
+    """In a closed folder the server keeps a capability, but the role of our sessions may not touch files."""
+    tmp_path.chmod(0o700)
+    instance = make_instance("instance", new=True)
+    secret = tmp_path / "secret"
+    secret.write_text("hush")
+    secret.chmod(0o600)
+    instance.start()
+    instance.sql("CREATE TABLE sensor (id int)")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        instance.sql(query.format(secret=secret))
+
+
 def test_an_unprivileged_user_needs_nothing_of_this(open_folder, make_instance):
     """Started by an ordinary user, the servers run as that user."""
     os.chown(open_folder, 65534, 65534)

@@ -212,3 +212,14 @@ def test_another_release_keeps_reading_its_data(new_instance, monkeypatch):
         new_instance.services.leave()
     new_instance.services.ensure_postgres()
     assert new_instance.sql("SHOW server_version")[0][0].startswith(f"{version}.")
+
+
+def test_a_folder_whose_superuser_is_our_role_goes_on_serving(new_instance, monkeypatch):
+    """A folder that a former version made, with our own role as its superuser, is served as it is."""
+    monkeypatch.setattr(postgres, "_SUPERUSER", postgres.USER)
+    new_instance.start()
+    new_instance.sql("CREATE TABLE kept AS SELECT 7 AS value")
+    new_instance.services.leave()
+    monkeypatch.undo()
+    new_instance.start()
+    assert new_instance.sql("SELECT value FROM kept") == [(7,)]

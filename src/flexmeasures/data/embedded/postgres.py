@@ -20,8 +20,12 @@ from flexmeasures.domain.errors import StoreUnavailable
 
 __all__ = ["DATABASE", "PORT", "USER", "PostgresServer"]
 
+# Not a superuser: where the server must keep a capability to reach its own folder (see account.py), whoever smuggles
+# SQL into our sessions cannot make it read or write files. The superuser of folders made by former versions has this
+# name, and keeps it.
 USER = "flexmeasures"
 DATABASE = "flexmeasures"
+_SUPERUSER = "postgres"
 PORT = 5432  # of no network: it only names the socket
 
 _SETTINGS = {
@@ -38,8 +42,12 @@ _SETTINGS = {
 # Not synchronous_commit: without it kill -9 of the server, and not only a crash of the machine, loses commits.
 _FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
-# A session of a process that was killed meanwhile may still be creating the database.
-_BEING_CREATED = (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+# A session of a process that was killed meanwhile may still be creating the role or the database.
+_BEING_CREATED = (
+    psycopg.errors.DuplicateDatabase,
+    psycopg.errors.DuplicateObject,
+    psycopg.errors.UniqueViolation,
+)
 
 _REMEDY = "To use a PostgreSQL server of your own, set SQLALCHEMY_DATABASE_URI=postgresql://user:password@host/database"
 
@@ -62,15 +70,24 @@ class PostgresServer(Server):
         """Tell whether it answers and our database exists, which is created if it does not."""
         if not self.socket.exists():
             return False
-        where = {"host": str(self.run_folder), "port": PORT, "user": USER, "dbname": "postgres"}
-        try:
-            with psycopg.connect(**where, connect_timeout=5, autocommit=True) as connection:
-                query = "SELECT 1 FROM pg_database WHERE datname = %s"
-                if connection.execute(query, [DATABASE]).fetchone() is None:
-                    connection.execute(f"CREATE DATABASE {DATABASE}")
-        except (psycopg.OperationalError, *_BEING_CREATED):
-            return False
-        return True
+        with contextlib.suppress(psycopg.OperationalError):
+            self._connect(USER, DATABASE).close()
+            return True
+        with contextlib.suppress(psycopg.OperationalError, *_BEING_CREATED):
+            self._create_database()
+            return True
+        return False
+
+    def _connect(self, user: str, database: str) -> psycopg.Connection:
+        where = {"host": str(self.run_folder), "port": PORT, "user": user, "dbname": database}
+        return psycopg.connect(**where, connect_timeout=5, autocommit=True)
+
+    def _create_database(self) -> None:
+        with self._connect(_SUPERUSER, "postgres") as connection:
+            query = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+            if connection.execute(query, [USER]).fetchone() is None:
+                connection.execute(f"CREATE ROLE {USER} LOGIN CREATEDB")
+            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {USER}")
 
     def find(self) -> int | None:
         """Find its process through the file in which PostgreSQL notes it."""
@@ -91,7 +108,14 @@ class PostgresServer(Server):
         account = choose_account(self.folder)
         if account is not None:
             os.chown(draft, account.uid, account.gid)
-        words = [str(program.with_name("initdb")), "--pgdata", str(draft), "--username", USER, "--auth=trust"]
+        words = [
+            str(program.with_name("initdb")),
+            "--pgdata",
+            str(draft),
+            "--username",
+            _SUPERUSER,
+            "--auth=trust",
+        ]
         words += ["--encoding=UTF8", "--locale=C", *(["--no-sync"] if self.fast else [])]
         done = subprocess.run(  # noqa: S603 - our own command, no shell
             [*_prefix(account, program, draft), *words],

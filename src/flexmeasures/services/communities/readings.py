@@ -19,7 +19,7 @@ from flexmeasures.domain.errors import IncompatibleUnits, ResolutionMismatch
 from flexmeasures.domain.time import Instants, format_duration, from_datetime64, to_microseconds
 from flexmeasures.domain.units import conversion_factor
 
-__all__ = ["Grid", "check_meter", "kwh_per_value", "read_readings"]
+__all__ = ["Grid", "check_meter", "kwh_per_value", "read_at_intervals", "read_readings"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -163,10 +163,29 @@ def _columns(
 
 
 def _read_intensity(session: Session, service: CommunityService, grid: Grid) -> Values | None:
-    """Read hourly emissions [g/kWh], forecasts where nothing newer is known; NaN where nothing is."""
+    """Read hourly emissions [g/kWh]; None where the service has no sensor of them."""
     sensor = session.get(Sensor, service.intensity_sensor_id) if service.intensity_sensor_id else None
     if sensor is None or sensor.event_resolution <= timedelta(0):
         return None
+    return read_at_intervals(session, sensor, grid, "g/kWh")
+
+
+def read_at_intervals(session: Session, sensor: Sensor, grid: Grid, unit: str) -> Values:
+    """Read the value in force at the start of each interval, forecasts where nothing newer is known.
+
+    Args:
+        session: For reading.
+        sensor: Of events as long as an interval, or longer.
+        grid: The settlement intervals.
+        unit: Of the result.
+
+    Returns:
+        Shape ``(n_intervals,)``; NaN where nothing is known.
+
+    Raises:
+        IncompatibleUnits: If the sensor measures something else.
+    """
+    factor = conversion_factor(sensor.unit, unit)
     window = Window(
         sensor.id,
         sensor.event_resolution,
@@ -174,10 +193,10 @@ def _read_intensity(session: Session, service: CommunityService, grid: Grid) -> 
         end=from_datetime64(grid.starts[-1] + grid.step64),
     )
     starts, values = read_latest(session, window)
-    intensity = np.full(len(grid.starts), np.nan)
+    found = np.full(len(grid.starts), np.nan)
     if len(starts):
         event = np.searchsorted(starts, grid.starts, side="right") - 1
         step = np.timedelta64(to_microseconds(sensor.event_resolution), "us")
         known = (event >= 0) & (grid.starts < starts[event] + step)
-        intensity[known] = values[event[known]] * conversion_factor(sensor.unit, "g/kWh")
-    return intensity
+        found[known] = values[event[known]] * factor
+    return found

@@ -126,8 +126,7 @@ def create_supply_point(session: Session, new: NewSupplyPoint, today: date) -> I
 
 def _supply_point(session: Session, service: CommunityService, new: NewSupplyPoint) -> SupplyPoint:
     """Find a supply point of the community, or make it."""
-    is_spanish = find_profile(service.community.profile).country == "ES"
-    cups = read_supply_point(new.cups) if is_spanish else clean_name(new.cups, "supply point")
+    cups = read_supply_point(new.cups) if _is_spanish(service) else clean_name(new.cups, "supply point")
     query = select(SupplyPoint).where(
         SupplyPoint.community_id == service.community_id, SupplyPoint.cups == cups
     )
@@ -213,7 +212,7 @@ def create_plant(session: Session, new: NewPlant, today: date) -> Generator:
     plant = Generator(
         service_id=service.id,
         name=clean_name(new.name, "name"),
-        cil=read_generator(new.cil) if new.cil else None,
+        cil=_plant_id(service, new.cil) if new.cil else None,
         technology=new.technology,
         installed_kw=new.installed_kw,
         asset_id=None if asset is None else asset.id,
@@ -225,6 +224,20 @@ def create_plant(session: Session, new: NewPlant, today: date) -> Generator:
     session.flush()
     settle_anew(session, service)
     return plant
+
+
+def _plant_id(service: CommunityService, text: str) -> str:
+    """Check the id of a plant for settlement: a CIL in Spain, elsewhere at most 40 characters."""
+    if _is_spanish(service):
+        return read_generator(text)
+    name = clean_name(text, "id of the plant")
+    if len(name) > 40:
+        raise InvalidInput(f"The id of a plant has at most 40 characters, not {len(name)}.")
+    return name
+
+
+def _is_spanish(service: CommunityService) -> bool:
+    return find_profile(service.community.profile).country == "ES"
 
 
 def settle_anew(session: Session, service: CommunityService, since: date | None = None) -> None:

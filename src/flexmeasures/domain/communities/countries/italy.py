@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from flexmeasures.domain.communities.countries.profile import CountryProfile
 from flexmeasures.domain.errors import InvalidInput
+
+Values = np.ndarray[Any, np.dtype[np.float64]]
 
 __all__ = ["ExcessSet", "Plant", "excess_premium", "premium_per_mwh", "tariff_refund"]
 
@@ -33,16 +38,19 @@ class Plant:
     grant_counts: bool = True
 
 
-def premium_per_mwh(plant: Plant, zonal_price: float, profile: CountryProfile, day: date) -> float:
-    """Work out the premium of an hour [EUR/MWh].
+def premium_per_mwh(plant: Plant, zonal_price: ArrayLike, profile: CountryProfile, day: date) -> Values:
+    """Work out the premium of hours [EUR/MWh].
 
     ``TIP = (min(cap; base + max(0; 180 - Pz)) + FC) · (1 - F)``, with F from 0 to 0.5 for a grant of 0 to 40 %.
 
     Args:
         plant: The plant.
-        zonal_price: Of the hour [EUR/MWh].
+        zonal_price: Of each hour [EUR/MWh], of any shape.
         profile: Italy's.
         day: Whose figures hold.
+
+    Returns:
+        Of the same shape; NaN where the price is unknown.
 
     Raises:
         InvalidInput: If the plant is too large, or its grant exceeds what is allowed.
@@ -58,8 +66,9 @@ def premium_per_mwh(plant: Plant, zonal_price: float, profile: CountryProfile, d
     by_region = rule["regional_correction"].get(plant.region.lower(), 0.0)
     correction = by_region if plant.is_photovoltaic else 0.0
     reduction = plant.grant_share / rule["largest_grant"] * rule["largest_reduction"]
-    base = min(size["cap"], size["base"] + max(0.0, rule["reference_price"] - zonal_price))
-    return float((base + correction) * (1 - (reduction if plant.grant_counts else 0.0)))
+    above = np.maximum(0.0, rule["reference_price"] - np.asarray(zonal_price, dtype=np.float64))
+    premium: Values = np.minimum(size["cap"], size["base"] + above) + correction
+    return premium * (1 - (reduction if plant.grant_counts else 0.0))
 
 
 @dataclass(frozen=True)
