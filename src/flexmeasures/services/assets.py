@@ -18,7 +18,9 @@ from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.domain.rights import OWNER_RULES, Action, may
 from flexmeasures.domain.units import is_power_unit
+from flexmeasures.services.asset_tree import check_parent
 from flexmeasures.services.checks import Checks, FieldErrors
+from flexmeasures.services.flex_contexts import Holder, check_flex_context, note_context_references
 from flexmeasures.services.flex_models import check_flex_model, check_references, note_references
 from flexmeasures.services.numbered import add_sensor_to
 from flexmeasures.services.rights import actor_of, may_by_owner, owner_scope, thing_of
@@ -71,6 +73,7 @@ class NewAsset:
         market_id: The market whose prices it pays; the dummy market if left out.
         flex_model: What differs from the flex model of its type.
         parent_id: The asset that it is a part of, of the same account.
+        flex_context: What concerns the connection of a site.
     """
 
     name: str
@@ -91,6 +94,7 @@ class NewAsset:
     soc_udi_event_id: int | None = None
     flex_model: Mapping[str, Any] | None = None
     parent_id: int | None = None
+    flex_context: Mapping[str, Any] | None = None
 
 
 def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> Asset:
@@ -121,9 +125,15 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     if new.flex_model is not None:
         check_flex_model(checks, asset_type, new.flex_model, name)
         check_references(session, checks, (asset_type, new.flex_model), (new.owner_id, name), actor)
-    account_id = _account_of_owner(session, checks, new.owner_id, new.parent_id)
+    owner = session.get(User, new.owner_id) if 0 < new.owner_id <= store.MAX_ID else None
+    account_id = None if owner is None else owner.account_id
+    if new.parent_id is not None and owner is not None:
+        check_parent(session, checks, (None, account_id), new.parent_id, actor)
+    if new.flex_context is not None:
+        check_flex_context(session, checks, new.flex_context, Holder(account_id, new.owner_id, name), actor)
     checks.that(
-        "name" in checks.errors or not _is_taken(session, account_id, new.parent_id, name),
+        {"name", "parent_id"} & checks.errors.keys()
+        or not _is_taken(session, account_id, new.parent_id, name),
         "name",
         f"An asset with the name {name[:LONGEST_QUOTE]} already exists.",
     )
@@ -147,6 +157,7 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
         owner_id=new.owner_id,
         market_id=market_id,
         flex_model=None if new.flex_model is None else dict(new.flex_model),
+        flex_context=None if new.flex_context is None else dict(new.flex_context),
         state=DeviceState(
             soc_in_mwh=new.soc_in_mwh, soc_datetime=new.soc_datetime, soc_udi_event_id=new.soc_udi_event_id
         ),
@@ -155,6 +166,7 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     session.flush()
     add_sensor_to(session, asset, name, unit_of_power(new.unit), new.event_resolution, new.timezone)
     note_references(session, asset)
+    note_context_references(session, asset)
     return asset
 
 
@@ -186,20 +198,6 @@ def find_visible_asset(session: Session, user: User, asset_id: int, action: Acti
     if asset is None:
         raise NotFound(f"Asset {asset_id} not found")
     return asset
-
-
-def _account_of_owner(session: Session, checks: Checks, owner_id: int, parent_id: int | None) -> int | None:
-    """Find the account of an owner, which must be that of the asset that a new one becomes a part of."""
-    owner = session.get(User, owner_id) if 0 < owner_id <= store.MAX_ID else None
-    account_id = None if owner is None else owner.account_id
-    if parent_id is not None and owner is not None:
-        parent = session.get(Asset, parent_id) if 0 < parent_id <= store.MAX_ID else None
-        checks.that(
-            parent is not None and parent.account_id == account_id,
-            "parent_id",
-            f"Asset {parent_id} is not one of the owner's account: a part belongs to the account of the whole.",
-        )
-    return account_id
 
 
 def _is_taken(session: Session, account_id: int | None, parent_id: int | None, name: str) -> bool:

@@ -17,6 +17,7 @@ from flexmeasures.data.tables import Asset, AuditSubject, User, note_change
 from flexmeasures.domain.names import clean_name
 from flexmeasures.services.asset_tree import (
     check_not_named,
+    check_parent,
     hand_over,
     ids_of_subtree,
     sensors_of,
@@ -30,6 +31,7 @@ from flexmeasures.services.assets import (
     unit_of_power,
 )
 from flexmeasures.services.checks import Checks
+from flexmeasures.services.flex_contexts import Holder, check_flex_context, note_context_references
 from flexmeasures.services.flex_models import check_flex_model, check_references, note_references
 
 __all__ = ["UNCHANGED", "AssetChanges", "Unchanged", "delete_asset", "edit_asset"]
@@ -68,6 +70,8 @@ class AssetChanges:
     soc_datetime: datetime | Unchanged | None = UNCHANGED
     soc_udi_event_id: int | Unchanged | None = UNCHANGED
     flex_model: Mapping[str, Any] | Unchanged | None = UNCHANGED
+    parent_id: int | Unchanged | None = UNCHANGED
+    flex_context: Mapping[str, Any] | Unchanged | None = UNCHANGED
 
     @property
     def mentioned(self) -> dict[str, Any]:
@@ -106,7 +110,10 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
         check_flex_model(checks, asset_type, outcome.flex_model, outcome.name)
         whose = (outcome.owner_id, outcome.name)
         check_references(session, checks, (asset_type, outcome.flex_model), whose, actor)
-    _check_place_in_tree(session, checks, asset, outcome)
+    if outcome.flex_context is not None and {"flex_context", "owner_id"} & changed.keys():
+        holder = Holder(asset.account_id, outcome.owner_id, outcome.name)
+        check_flex_context(session, checks, outcome.flex_context, holder, actor)
+    _check_place_in_tree(session, checks, asset, outcome, actor)
     if outcome.event_resolution != asset.sensor.event_resolution:
         checks.that(
             time_range(session, asset.sensor.id) is None,
@@ -119,19 +126,24 @@ def edit_asset(session: Session, asset: Asset, changes: AssetChanges, actor: Use
     _apply(session, asset, changed)
 
 
-def _check_place_in_tree(session: Session, checks: Checks, asset: Asset, outcome: NewAsset) -> None:
-    """Check that an asset may have a name and an owner where it stands in the tree."""
+def _check_place_in_tree(
+    session: Session, checks: Checks, asset: Asset, outcome: NewAsset, actor: User | None
+) -> None:
+    """Check that an asset may have a name and an owner where it is to stand in the tree."""
     owner = session.get(User, outcome.owner_id) if 0 < outcome.owner_id <= store.MAX_ID else None
     account_id = asset.account_id if owner is None else owner.account_id
     moves = account_id != asset.account_id
     checks.that(
-        not moves or asset.parent_id is None,
+        not moves or outcome.parent_id is None or outcome.parent_id != asset.parent_id,
         "owner_id",
         f"Asset {asset.id} is a part of asset {asset.parent_id}, so it stays in the account of the whole.",
     )
-    if outcome.name != asset.name or moves:
+    if outcome.parent_id is not None and outcome.parent_id != asset.parent_id:
+        check_parent(session, checks, (asset.id, account_id), outcome.parent_id, actor)
+    stays = outcome.name == asset.name and not moves and outcome.parent_id == asset.parent_id
+    if not stays and "parent_id" not in checks.errors:
         taken = outcome.name != asset.name and store.asset_name_is_taken(session, outcome.name)
-        taken = taken or store.sibling_name_is_taken(session, account_id, asset.parent_id, outcome.name)
+        taken = taken or store.sibling_name_is_taken(session, account_id, outcome.parent_id, outcome.name)
         checks.that(not taken, "name", f"An asset with the name {outcome.name} already exists.")
 
 
@@ -147,6 +159,8 @@ def _apply(session: Session, asset: Asset, changed: dict[str, Any]) -> None:
     asset.sensor.name = asset.name
     if {"flex_model", "asset_type_name"} & changed.keys():
         note_references(session, asset)
+    if "flex_context" in changed:
+        note_context_references(session, asset)
     session.flush()
     session.refresh(asset)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
@@ -15,13 +14,10 @@ from flexmeasures.data.tables import Account, Asset
 from flexmeasures.domain.errors import Conflict
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import quote
-from flexmeasures.services.asset_tree import ids_of_subtree
+from flexmeasures.services.asset_tree import ids_of_subtree, lock_tree
 from flexmeasures.services.checks import Checks
 
 __all__ = ["NewPlainAsset", "create_plain_asset", "move_asset"]
-
-_TREE_LOCK = 4_040_000_003
-"""The advisory lock of those who change trees, as the trigger of the database has it."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +114,7 @@ def move_asset(session: Session, asset: Asset, parent_id: int | None) -> None:
         Conflict: If the asset would be a part of itself, or of an asset of another account, or one beside it has its
             name.
     """
-    # One move after the other: two that make a loop only together cannot both succeed.
-    session.execute(select(func.pg_advisory_xact_lock(_TREE_LOCK)))
+    lock_tree(session)
     if parent_id is not None:
         if parent_id in ids_of_subtree(session, asset.id):
             raise Conflict(

@@ -59,6 +59,13 @@ _ASSET = {
     "market": nullable(INTEGER),
 }
 
+_OF_SOME: dict[str, Schema] = {
+    "flex_model": {"type": "object"},
+    "parent_id": INTEGER,
+    "flex_context": {"type": "object"},
+}
+"""Fields of an asset that only those have for which they mean something."""
+
 _USER = {
     "id": INTEGER,
     "email": STRING,
@@ -76,11 +83,16 @@ def with_status(code: int, /, **properties: Schema) -> Schema:
 
 
 def _asset(code: int) -> Answer:
-    return Answer("The asset, with all its fields.", with_status(code, **_ASSET))
+    return Answer(
+        "The asset, with all its fields.",
+        an_object(tuple(_OF_SOME), **_ASSET, **_OF_SOME, status=one_of(code)),
+    )
 
 
 ASSET = {code: {code: _asset(code)} for code in (200, 201)}
-ASSETS = {200: Answer("The assets, the newest first.", list_of(an_object(**_ASSET)))}
+ASSETS = {
+    200: Answer("The assets, the newest first.", list_of(an_object(tuple(_OF_SOME), **_ASSET, **_OF_SOME)))
+}
 USER = {200: Answer("The user.", with_status(200, **_USER))}
 USERS = {200: Answer("The users.", list_of(an_object(**_USER)))}
 DONE = {200: Answer("It is done.", with_status(200))}

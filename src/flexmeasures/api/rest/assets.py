@@ -76,11 +76,18 @@ DisplayName = Annotated[str, Field(min_length=4, max_length=80)]
 FlexModelFields = Annotated[
     dict[str, Any], Field(description="How it is scheduled, where that differs from its type.")
 ]
+FlexContextFields = Annotated[
+    dict[str, Any],
+    Field(
+        description="What concerns the connection of a site, with all assets below it; see the flex contexts."
+    ),
+]
+ParentId = Annotated[int, Field(description="Id of the asset that it is a part of, of the same account.")]
 SocInstant = Annotated[datetime, AfterValidator(_aware)]
 
 
-class _StateOfCharge(Form):
-    """State of a battery; all of it may be left out."""
+class _Optional(Form):
+    """State of a battery, and what concerns plans; all of it may be left out."""
 
     min_soc_in_mwh: Energy | None = None
     max_soc_in_mwh: Energy | None = None
@@ -88,6 +95,8 @@ class _StateOfCharge(Form):
     soc_datetime: SocInstant | None = None
     soc_udi_event_id: EventId | None = None
     flex_model: FlexModelFields | None = None
+    parent_id: ParentId | None = None
+    flex_context: FlexContextFields | None = None
 
     @field_validator("max_soc_in_mwh")
     @classmethod
@@ -98,7 +107,7 @@ class _StateOfCharge(Form):
         return high
 
 
-class AssetForm(_StateOfCharge):
+class AssetForm(_Optional):
     """A new asset."""
 
     name: Name
@@ -114,7 +123,7 @@ class AssetForm(_StateOfCharge):
     timezone: Name = "UTC"
 
 
-class AssetPatch(_StateOfCharge):
+class AssetPatch(_Optional):
     """Changes of an asset; what is left out stays as it is, and the id stays in any case."""
 
     id: Any = None
@@ -218,6 +227,10 @@ def remove_asset(session: Session, asset_id: str) -> Response:
     return Response(status=204)
 
 
+_ONLY_IF_THERE = ("flex_model", "parent_id", "flex_context")
+"""Fields that came after the documented ones: clients that do not use them never see them."""
+
+
 def describe_asset(asset: Asset) -> dict[str, Any]:
     """Write an asset with all its fields, by their names in practice and in the documentation."""
     return {
@@ -241,5 +254,5 @@ def describe_asset(asset: Asset) -> dict[str, Any]:
         "owner": asset.owner_id,
         "market_id": asset.market_id,
         "market": asset.market_id,
-        **({} if asset.flex_model is None else {"flex_model": asset.flex_model}),
+        **{name: value for name in _ONLY_IF_THERE if (value := getattr(asset, name)) is not None},
     }

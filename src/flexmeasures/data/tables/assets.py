@@ -155,7 +155,7 @@ class Asset(db.Model):  # type: ignore[misc, name-defined]
         JSONB, default=dict, server_default=text("'{}'::jsonb")
     )
     flex_model: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    flex_context: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
+    flex_context: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     sensors_to_show: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     sensors_to_show_as_kpis: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
     external_id: Mapped[str | None] = mapped_column(String(255))

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationError,
     model_validator,
 )
@@ -40,7 +41,7 @@ class Quantity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sensor: int | None = Field(default=None, gt=0, lt=2**31)
+    sensor: int | None = Field(default=None, strict=True, gt=0, lt=2**31)
     amount: float | None = None
     unit: str = ""
 
@@ -99,6 +100,9 @@ Intensity = Annotated[Quantity, _in("kg/MWh")]
 EmissionPrice = Annotated[Quantity, _in("money/t", least=0)]
 
 
+AssetId = Annotated[int, Field(strict=True, gt=0, lt=2**31)]
+
+
 class ExclusionRule(BaseModel):
     """Two assets of a site that must not run at once.
 
@@ -111,8 +115,8 @@ class ExclusionRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    first: int
-    second: int
+    first: AssetId
+    second: AssetId
     first_use: Direction = Direction.ANY
     second_use: Direction = Direction.ANY
 
@@ -168,10 +172,10 @@ class FlexContext(BaseModel):
     co2_price: EmissionPrice | None = None
     inflexible_consumption: tuple[Power, ...] = ()
     inflexible_production: tuple[Power, ...] = ()
-    count_rest: bool = False
+    count_rest: StrictBool = False
     exclusions: tuple[ExclusionRule, ...] = ()
-    no_export_of_grid_energy: bool = False
-    no_charging_from_grid: bool = False
+    no_export_of_grid_energy: StrictBool = False
+    no_charging_from_grid: StrictBool = False
 
     @model_validator(mode="after")
     def _fields_agree(self) -> FlexContext:
@@ -228,6 +232,12 @@ def read_flex_context(fields: Mapping[str, Any], name: str = "the site") -> Flex
     >>> read_flex_context({"site-power-capacity": "17 kW"}).site_power_capacity.amount_in("MW")
     0.017
     """
+    twice = sorted(field for field in fields if "_" in field and field.replace("_", "-") in fields)
+    if twice:
+        raise BadFlexContext(
+            f"The flex context of {name} says {quote(twice[0])} twice, with _ and with -: leave one out.",
+            {"fields": dict.fromkeys(twice, "is said twice")},
+        )
     try:
         return FlexContext.model_validate(fields)
     except ValidationError as error:
