@@ -259,6 +259,9 @@ def _point(model: StorageModel, at: Situation) -> StorageDevice:
         usage_mw=model.usage_mw if at.usage_mw is None else model.usage_mw + at.usage_mw,
         charge_taper=model.charge_taper,
         discharge_taper=model.discharge_taper,
+        min_consumption_mw=model.min_consumption_mw,
+        min_production_mw=model.min_production_mw,
+        wear_price=model.wear_price,
     )
 
 
@@ -396,6 +399,7 @@ def _heat_buffer(model: HeatBufferModel, at: Situation) -> StorageUse:
         gain=model.gain,
         loss_per_hour=model.loss_per_hour,
         usage_mw=model.usage_mw if at.usage_mw is None else model.usage_mw + at.usage_mw,
+        min_consumption_mw=model.min_consumption_mw,
     )
     return StorageUse(
         device,

@@ -41,6 +41,7 @@ class Cost:
         co2: Emissions at their price.
         curtailment: Curtailed energy at its price.
         commitments: Deviations from agreed profiles.
+        wear: Discharged energy at the price of the wear of its store.
         final_soc: Missing the preferred final soc, less the value of energy left.
         co2_kg: Emissions of the imported less the exported energy [kg].
     """
@@ -52,11 +53,13 @@ class Cost:
     commitments: float = 0.0
     final_soc: float = 0.0
     co2_kg: float = 0.0
+    wear: float = 0.0
 
     @property
     def total(self) -> float:
         """All of it [currency]."""
-        return self.energy + self.peaks + self.co2 + self.curtailment + self.commitments + self.final_soc
+        in_money = self.energy + self.peaks + self.co2 + self.curtailment + self.commitments
+        return in_money + self.wear + self.final_soc
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,11 @@ def cost_of(
         commitments=cost_of_agreements(site, hours, powers, paid=True),
         final_soc=sum(_cost_of_final_soc(one, soc) for one in site.devices if isinstance(one, StorageUse)),
         co2_kg=co2_kg,
+        wear=sum(
+            one.device.wear_price * float(np.sum(np.maximum(-powers[one.name], 0.0) * hours))
+            for one in site.devices
+            if isinstance(one, StorageUse) and one.device.wear_price > 0
+        ),
     )
 
 

@@ -187,6 +187,8 @@ def _cut_store(device: StorageDevice, stretch: Stretch) -> StorageDevice:
         discharge_efficiency=stretch.of_slots(device.discharge_efficiency),
         gain=stretch.of_slots(device.gain),
         usage_mw=stretch.of_slots(device.usage_mw),
+        min_consumption_mw=stretch.of_slots(device.min_consumption_mw),
+        min_production_mw=stretch.of_slots(device.min_production_mw),
     )
 
 

@@ -41,6 +41,9 @@ class StorageDevice:
         charge_taper: Points (soc [MWh], highest charging power [MW]) of a concave curve. Its first and last pieces
             go on in a straight line and stay above 0 as far as the states of charge go.
         discharge_taper: The same for discharging power.
+        min_consumption_mw: Least charging power: it charges at this or more, or not at all, ≥ 0 [MW].
+        min_production_mw: Least discharging power likewise [MW].
+        wear_price: What a unit of energy that is discharged wears the device, ≥ 0 [currency/MWh].
 
     Raises:
         BadFlexModel: A value contradicts these rules.
@@ -58,10 +61,16 @@ class StorageDevice:
     usage_mw: ArrayLike = 0.0
     charge_taper: tuple[TaperPoint, ...] = ()
     discharge_taper: tuple[TaperPoint, ...] = ()
+    min_consumption_mw: ArrayLike = 0.0
+    min_production_mw: ArrayLike = 0.0
+    wear_price: float = 0.0
 
     def __post_init__(self) -> None:
         _check(self.name, "maximum consumption [MW]", self.max_consumption_mw, 0.0, inf)
         _check(self.name, "maximum production [MW]", self.max_production_mw, 0.0, inf)
+        _check(self.name, "least consumption [MW]", self.min_consumption_mw, 0.0, inf)
+        _check(self.name, "least production [MW]", self.min_production_mw, 0.0, inf)
+        _check(self.name, "price of wear [currency/MWh]", self.wear_price, 0.0, inf)
         _check(self.name, "usage [MW]", self.usage_mw, -inf, inf)
         _check(self.name, "charge efficiency", self.charge_efficiency, 0.0, 1.0, above=True)
         _check(self.name, "discharge efficiency", self.discharge_efficiency, 0.0, 1.0, above=True)
@@ -81,6 +90,13 @@ class StorageDevice:
         """Tell whether a unit of energy consumed and a unit produced move the state of charge equally."""
         exchange = np.asarray(self.charge_efficiency, dtype=float) * np.asarray(self.gain, dtype=float)
         return bool(np.all(exchange * np.asarray(self.discharge_efficiency, dtype=float) == 1.0))
+
+    @property
+    def needs_both_ways(self) -> bool:
+        """Tell whether charging and discharging must be told apart although nothing is lost."""
+        return self.wear_price > 0 or bool(
+            np.any(np.asarray(self.min_consumption_mw) > 0) or np.any(np.asarray(self.min_production_mw) > 0)
+        )
 
     def per_slot(self, value: ArrayLike, slots: int) -> FloatArray:
         """Spread a limit over the slots (n,).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from flexmeasures.domain.scheduling.linear import Columns, FloatArray, LinearMod
 from flexmeasures.domain.scheduling.parts import Part
 from flexmeasures.domain.scheduling.site import Direction, Exclusion
 
-__all__ = ["AtMostOne", "Choice", "Use", "add_choice", "add_shares", "broken_slots", "rules_of", "simple_use"]
+__all__ = ["AtMostOne", "Choice", "Rule", "Use", "add_shares", "rules_of", "simple_use", "use_of_part"]
 
 _TOLERANCE_MW = 1e-7
 _Node = tuple[str, Direction]
@@ -38,12 +39,12 @@ class Use:
 
     def share(self, x: FloatArray) -> FloatArray:
         """Return the share of its highest power that a solution uses in each slot (n,)."""
-        power = self._power(x)
+        power = self.power(x)
         return np.divide(power, self.most, out=np.zeros(power.size), where=self.most > _TOLERANCE_MW)
 
     def is_on(self, x: FloatArray) -> NDArray[np.bool_]:
         """In which slots of a solution the power is used (n,)."""
-        return self._power(x) > _TOLERANCE_MW
+        return self.power(x) > _TOLERANCE_MW
 
     def terms_in(self, slots: NDArray[np.int64], factor: FloatArray) -> list[Term]:
         """Give the terms of some slots, times a factor for each of them."""
@@ -56,7 +57,8 @@ class Use:
             for columns, values in spread
         ]
 
-    def _power(self, x: FloatArray) -> FloatArray:
+    def power(self, x: FloatArray) -> FloatArray:
+        """Return the power in each slot of a solution (n,) [MW]."""
         power = self.constant.copy()
         for columns, coefficient in self.terms:
             moved = x[columns] * np.asarray(coefficient, dtype=float)
@@ -84,6 +86,53 @@ class AtMostOne:
         """Number of the use that has the largest share of each slot in a solution (n,)."""
         return np.asarray(np.argmax([use.share(x) for use in self.uses], axis=0))
 
+    def broken(self, x: FloatArray) -> NDArray[np.int64]:
+        """List the slots of a solution in which uses meet."""
+        meet = np.sum([use.is_on(x) for use in self.uses], axis=0) > 1
+        return np.flatnonzero(meet if self.matters is None else meet & self.matters)
+
+    def add_choice(self, model: LinearModel, slots: NDArray[np.int64], label: str) -> Choice:
+        """Forbid that uses meet in the given slots: each slot belongs to one of them."""
+        label = f"{label}{self.name}"
+        *others, last = self.uses
+        columns = model.add_variables(
+            f"{label}: choice", slots.size * len(others), upper=1.0, integer=True
+        ).reshape(len(others), slots.size)
+        ones = np.ones(slots.size)
+        for number, use in enumerate(others):
+            terms = [*use.terms_in(slots, ones), (columns[number], -use.most[slots])]
+            model.add_constraints(f"{label}: {number}", terms, upper=-use.constant[slots])
+        terms = [*last.terms_in(slots, ones), *((column, last.most[slots]) for column in columns)]
+        model.add_constraints(f"{label}: last", terms, upper=(last.most - last.constant)[slots])
+        if len(others) > 1:
+            model.add_constraints(f"{label}: one", [(columns.T, 1.0)], upper=1.0)
+        return Choice(self, slots, columns)
+
+
+class Rule(Protocol):
+    """What a relaxed answer may break, and whole numbers keep."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def matters(self) -> NDArray[np.bool_] | None:
+        """Slots in which breaking it changes anything (n,); None means all."""
+
+    @property
+    def of_connection(self) -> bool:
+        """Whether it is about import and export, which follow from what the devices do."""
+
+    def broken(self, x: FloatArray) -> NDArray[np.int64]:
+        """List the slots of a solution in which it is broken."""
+
+    def largest(self, x: FloatArray) -> NDArray[np.int64]:
+        """Number of the choice that a solution comes nearest to in each slot (n,)."""
+
+    def add_choice(self, model: LinearModel, slots: NDArray[np.int64], label: str) -> Choice:
+        """Keep it in the given slots."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -95,7 +144,7 @@ class Choice:
         columns: For each use but the last, one a slot (m−1, k); the last use has the slot when all of them are 0.
     """
 
-    rule: AtMostOne
+    rule: Rule
     slots: NDArray[np.int64]
     columns: Columns
 
@@ -118,7 +167,7 @@ def rules_of(parts: Mapping[str, Part], exclusions: Iterable[Exclusion]) -> Iter
     uses: dict[_Node, Use] = {}
     for part in parts.values():
         for direction in (Direction.CONSUMING, Direction.PRODUCING):
-            use = _use_of_part(part, direction)
+            use = use_of_part(part, direction)
             if np.any(use.most > 0):
                 uses[part.name, direction] = use
     both_ways = [name for name in parts if all((name, way) in uses for way in _nodes(Direction.ANY))]
@@ -149,35 +198,12 @@ def add_shares(model: LinearModel, rule: AtMostOne, label: str) -> None:
         model.add_constraints(f"{label}{rule.name}: shares", terms, upper=upper)
 
 
-def add_choice(model: LinearModel, rule: AtMostOne, slots: NDArray[np.int64], label: str) -> Choice:
-    """Forbid that uses meet in the given slots: each slot belongs to one of them."""
-    label = f"{label}{rule.name}"
-    *others, last = rule.uses
-    columns = model.add_variables(f"{label}: choice", slots.size * len(others), upper=1.0, integer=True)
-    columns = columns.reshape(len(others), slots.size)
-    ones = np.ones(slots.size)
-    for number, use in enumerate(others):
-        terms = [*use.terms_in(slots, ones), (columns[number], -use.most[slots])]
-        model.add_constraints(f"{label}: {number}", terms, upper=-use.constant[slots])
-    terms = [*last.terms_in(slots, ones), *((column, last.most[slots]) for column in columns)]
-    model.add_constraints(f"{label}: last", terms, upper=(last.most - last.constant)[slots])
-    if len(others) > 1:
-        model.add_constraints(f"{label}: one", [(columns.T, 1.0)], upper=1.0)
-    return Choice(rule, slots, columns)
-
-
-def broken_slots(rule: AtMostOne, x: FloatArray) -> NDArray[np.int64]:
-    """List the slots of a solution in which uses meet."""
-    meet = np.sum([use.is_on(x) for use in rule.uses], axis=0) > 1
-    return np.flatnonzero(meet if rule.matters is None else meet & rule.matters)
-
-
 def _nodes(direction: Direction) -> tuple[Direction, ...]:
     both = (Direction.CONSUMING, Direction.PRODUCING)
     return both if direction is Direction.ANY else (direction,)
 
 
-def _use_of_part(part: Part, direction: Direction) -> Use:
+def use_of_part(part: Part, direction: Direction) -> Use:
     """State the power of a device in one direction."""
     consuming = direction is Direction.CONSUMING
     name = f"{part.name} {direction.value}"

@@ -137,6 +137,9 @@ class StorageModel(_FlexModel):
     Attributes:
         max_consumption_mw: Highest charging power [MW]; None: the capacity of the asset.
         max_production_mw: Highest discharging power [MW]; None: the capacity of the asset.
+        min_consumption_mw: Least charging power: it charges at this or more, or not at all [MW].
+        min_production_mw: Least discharging power likewise [MW].
+        wear_price: What a MWh that is discharged wears the store [currency/MWh].
         soc_min_mwh: Lowest state of charge [MWh]; None: that of the asset, or else 0.
         soc_max_mwh: Highest state of charge [MWh]; None: that of the asset.
         roundtrip_efficiency: Of charging and discharging together; instead of one for each.
@@ -158,6 +161,9 @@ class StorageModel(_FlexModel):
     discharge_taper: tuple[tuple[float, Amount], ...] = ()
     soc_minima: tuple[DailyBand, ...] = ()
     soc_maxima: tuple[DailyBand, ...] = ()
+    min_consumption_mw: Amount = 0.0
+    min_production_mw: Amount = 0.0
+    wear_price: Amount = 0.0
     value_of_energy_left: float = 0.0
     preferred_final_soc_mwh: Amount | None = None
     final_soc_price: Amount = 0.0
@@ -167,6 +173,10 @@ class StorageModel(_FlexModel):
         low, high = self.soc_min_mwh, self.soc_max_mwh
         if low is not None and high is not None and low > high:
             raise ValueError(f"soc_min_mwh ({low:g}) is above soc_max_mwh ({high:g}): lower it")
+        for way in ("consumption", "production"):
+            least, most = getattr(self, f"min_{way}_mw"), getattr(self, f"max_{way}_mw")
+            if most is not None and 0 < most < least:
+                raise ValueError(f"min_{way}_mw ({least:g}) is above max_{way}_mw ({most:g}): lower it")
         if self.roundtrip_efficiency is not None and (self.charge_efficiency, self.discharge_efficiency) != (
             1,
             1,
@@ -199,6 +209,7 @@ class HeatBufferModel(_FlexModel):
 
     Attributes:
         max_consumption_mw: Highest electric power [MW]; None: the capacity of the asset.
+        min_consumption_mw: Least electric power at which it runs [MW].
         capacity_mwh: Heat it can hold above its coldest [MWh]; None: the highest state of charge of the asset.
         usage_sensor_id: Sensor with the heat that is drawn [MW], on top of `usage_mw`.
         soc_minima: Lower edge of comfort at times of the day.
@@ -207,6 +218,7 @@ class HeatBufferModel(_FlexModel):
 
     kind: Literal["heat_buffer"] = "heat_buffer"
     max_consumption_mw: Amount | None = None
+    min_consumption_mw: Amount = 0.0
     gain: float = Field(gt=0)
     usage_mw: Amount = 0.0
     usage_sensor_id: int | None = Field(default=None, gt=0, lt=2**31)

@@ -96,6 +96,13 @@ class Dynamics:
         return _numbers(self.device.per_slot(self.device.max_production_mw, self.slots))
 
     @cached_property
+    def least(self) -> tuple[list[float], list[float]]:
+        """Least power of each slot at which it charges, and discharges, ≥ 0 [MW]."""
+        device = self.device
+        each = device.min_consumption_mw, device.min_production_mw
+        return _numbers(device.per_slot(each[0], self.slots)), _numbers(device.per_slot(each[1], self.slots))
+
+    @cached_property
     def soc_min(self) -> list[float]:
         """Lowest state of charge at each boundary [MWh]."""
         return _numbers(self.device.per_boundary(self.device.soc_min_mwh, self.slots))
@@ -142,8 +149,18 @@ class Dynamics:
         needed: float = (wanted - self.step(slot, soc, 0.0)) / self.hours[slot]
         power: float = needed / (self.stored if needed > 0 else self.taken)[slot]
         if needed > 0:
-            return min(power, self.highest_power(slot, soc))
-        return max(power, self.lowest_power(slot, soc))
+            return self._at_least(slot, soc, min(power, self.highest_power(slot, soc)))
+        return self._at_least(slot, soc, max(power, self.lowest_power(slot, soc)))
+
+    def _at_least(self, slot: int, soc: float, power: float) -> float:
+        """Raise a power [MW] to the least at which the device runs, or to none where that goes beyond its limits."""
+        least = self.least[int(power < 0)][slot]
+        if power == 0 or abs(power) >= least:
+            return power
+        raised = least if power > 0 else -least
+        within = self.lowest_power(slot, soc) <= raised <= self.highest_power(slot, soc)
+        ended = self.step(slot, soc, raised)
+        return raised if within and self.soc_min[slot + 1] <= ended <= self.soc_max[slot + 1] else 0.0
 
 
 def reachable_band(use: StorageUse, hours: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -71,7 +71,7 @@ def _objective(
 ) -> float:
     value = cost.total
     if objective is Objective.CO2:
-        value = cost.co2_kg + cost.curtailment + cost.commitments + cost.final_soc
+        value = cost.co2_kg + cost.curtailment + cost.commitments + cost.wear + cost.final_soc
     return value + cost_of_agreements(site, hours, powers, paid=False)
 
 

@@ -22,13 +22,14 @@ from flexmeasures.domain.scheduling.devices import StorageUse
 from flexmeasures.domain.scheduling.exclusions import (
     AtMostOne,
     Choice,
-    add_choice,
+    Rule,
     add_shares,
-    broken_slots,
     rules_of,
     simple_use,
+    use_of_part,
 )
 from flexmeasures.domain.scheduling.import_or_export import split_by_choice
+from flexmeasures.domain.scheduling.least_power import OffOrAtLeast
 from flexmeasures.domain.scheduling.linear import FloatArray, LinearModel
 from flexmeasures.domain.scheduling.parts import (
     NamedLimit,
@@ -38,7 +39,7 @@ from flexmeasures.domain.scheduling.parts import (
     add_profile,
     add_shiftable,
 )
-from flexmeasures.domain.scheduling.site import Curtailable, Device, ShiftableLoad, Site
+from flexmeasures.domain.scheduling.site import Curtailable, Device, Direction, ShiftableLoad, Site
 from flexmeasures.domain.scheduling.storage import add_storage
 
 __all__ = ["Objective", "SiteModel", "Statement", "Whole", "gains_by_both", "sooner_slope", "state_site"]
@@ -102,7 +103,7 @@ class SiteModel:
     parts: dict[str, Part]
     balance: Balance | None
     prices: tuple[FloatArray, FloatArray]
-    rules: list[AtMostOne] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
 
     def limits(self) -> Iterator[NamedLimit]:
@@ -126,7 +127,7 @@ class SiteModel:
         export meet anywhere, all slots in which they could are given; and those in which it pays to waste energy by
         running a store both ways, for these come next.
         """
-        found = {rule.name: broken_slots(rule, x) for rule in self.rules}
+        found = {rule.name: rule.broken(x) for rule in self.rules}
         if any(rule.of_connection and found[rule.name].size for rule in self.rules):
             wasting_pays = self.prices[0] < 0
             for rule in self.rules:
@@ -256,10 +257,11 @@ def _add_commitments(model: LinearModel, stated: SiteModel) -> None:
 def _add_rules(model: LinearModel, stated: SiteModel) -> None:
     """Find the rules of a site, and state of the exclusions what can be said without whole numbers."""
     label = stated.statement.label
-    stated.rules = list(rules_of(stated.parts, stated.site.exclusions))
+    meetings = list(rules_of(stated.parts, stated.site.exclusions))
     if stated.site.exclusions:
-        for rule in stated.rules:
+        for rule in meetings:
             add_shares(model, rule, label)
+    stated.rules = [*meetings, *_least_powers(stated)]
     if stated.balance:
         possible = stated.balance.possible
         bought = simple_use("import", stated.balance.imported, possible[0])
@@ -269,12 +271,27 @@ def _add_rules(model: LinearModel, stated: SiteModel) -> None:
         stated.rules.append(AtMostOne(f"{stated.site.name}: import, export", (bought, sold), pays, True))
 
 
+def _least_powers(stated: SiteModel) -> Iterator[OffOrAtLeast]:
+    """Give the least powers of stores."""
+    slots = stated.statement.hours.size
+    for one in stated.site.devices:
+        if isinstance(one, StorageUse):
+            for direction, power in (
+                (Direction.CONSUMING, one.device.min_consumption_mw),
+                (Direction.PRODUCING, one.device.min_production_mw),
+            ):
+                least = one.device.per_slot(power, slots)
+                if np.any(least > 0):
+                    use = use_of_part(stated.parts[one.name], direction)
+                    yield OffOrAtLeast(f"least power of {use.name}", use, least)
+
+
 def _add_whole_numbers(model: LinearModel, stated: SiteModel, whole: Whole) -> None:
     label = stated.statement.label
     for rule in stated.rules:
         if f"{label}{rule.name}" in whole:
             slots = np.array(sorted(whole[f"{label}{rule.name}"]))
-            choice = add_choice(model, rule, slots, label)
+            choice = rule.add_choice(model, slots, label)
             stated.choices.append(choice)
             if rule.of_connection and stated.balance:
                 split_by_choice(model, stated.balance, stated.parts, choice, f"{label}{rule.name}: ")

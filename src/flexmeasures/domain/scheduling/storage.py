@@ -79,7 +79,8 @@ def add_storage(
     """
     device, slots = use.device, hours.size
     use.check_window(slots)
-    power, limits = _add_power(model, device, slots, label, apart=apart)
+    power, limits = _add_power(model, device, slots, label, apart=apart or device.needs_both_ways)
+    _price_wear(model, device, power, hours * weight)
     lower, upper = _band(use, hours, elastic=elastic)
     soc = model.add_variables(f"{label}soc", slots, lower=lower, upper=upper)
     _value_final_soc(model, use, soc, label, weight)
@@ -149,6 +150,18 @@ def _add_power(
         NamedLimit(device.name, charge, at_upper="maximum consumption"),
         NamedLimit(device.name, discharge, at_upper="maximum production"),
     ]
+
+
+def _price_wear(
+    model: LinearModel, device: StorageDevice, power: tuple[Term, ...], weighted: FloatArray
+) -> None:
+    """Give what is discharged its price of wear."""
+    if device.wear_price > 0 and np.any(np.asarray(device.max_production_mw) > 0):
+        columns, sign = power[-1]
+        if len(power) > 1:
+            model.column_arrays[2][columns] += device.wear_price * weighted
+        else:  # a store that only discharges
+            model.column_arrays[2][columns] -= device.wear_price * weighted * np.sign(sign)
 
 
 def _add_balance(

@@ -336,6 +336,7 @@ def _evaluated(
             one.facts.name: {"asset_id": one.facts.asset_id, "energy_cost": device.energy_cost}
             for one, device in zip(members, devices, strict=True)
         },
+        "costs": asdict(plan.cost),
         "inflexible_mw": {name: np.round(power, 9).tolist() for name, power in rest.items()},
     }
     if left is not None:
