@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ __all__ = ["CAST_DAY", "Cast", "make_cast", "make_sensor", "store_values"]
 CAST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 """The first day of the cast's prices."""
 
-_SITE = {"latitude": 52.37, "longitude": 4.9}
+_SITE: dict[str, Any] = {"latitude": 52.37, "longitude": 4.9}
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def make_cast(session: Session, password: str = "correct horse") -> Cast:  # noq
     prices = np.concatenate([60 + 30 * np.sin(hours / 24 * 2 * np.pi), np.repeat([100.0, 90.0, 100.0], 8)])
     store_values(session, market, CAST_DAY, prices)
 
-    def asset(name: str, type_name: str, owner: User, capacity: float, **limits: float) -> Asset:
+    def asset(name: str, type_name: str, owner: User, capacity: float, **limits: Any) -> Asset:
         new = NewAsset(
             name,
             type_name,

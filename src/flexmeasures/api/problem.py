@@ -74,7 +74,7 @@ def _http_error(error: HTTPException) -> Response:
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.response is not None or error.code is None or error.code < 400:
-        return error.get_response()
+        return error.get_response()  # type: ignore[return-value]  # as Flask sends it
     return answer(error.code, error.description or error.name)
 
 

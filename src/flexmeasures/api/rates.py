@@ -208,7 +208,8 @@ def _limit_requests() -> Response | None:
     try:
         wait = count(redis_connection(current_app), rate, asker)
     except RedisError as error:
-        return _let_pass(error)
+        _let_pass(error)
+        return None
     return _refuse(f"You may send {rate.times} requests in {rate.seconds} s.", wait) if wait else None
 
 
@@ -224,7 +225,8 @@ def _limit_logins() -> Response | None:
     try:
         reservation = reserve(redis_connection(current_app), _login_limits(rate, account))
     except RedisError as error:
-        return _let_pass(error)
+        _let_pass(error)
+        return None
     if reservation.wait:
         if request.endpoint != _FORGOT:
             note_lock(current_app, account, reservation.wait)

@@ -21,7 +21,7 @@ class _WithToken(Request):
 
     def __init__(self, environ: dict[str, Any], token: str) -> None:
         super().__init__(environ, populate_request=False)
-        self.args = MultiDict({current_app.config["SECURITY_TOKEN_AUTHENTICATION_KEY"]: token})  # type: ignore[misc]
+        self.args = MultiDict({current_app.config["SECURITY_TOKEN_AUTHENTICATION_KEY"]: token})
 
 
 def load_by_bearer(request: Request) -> User | None:

@@ -36,9 +36,10 @@ class Users(SQLAlchemyUserDatastore):
             except STORE_ERRORS as error:
                 g.failed_identification = error
                 raise
-        return super().find_user(case_insensitive=case_insensitive, **kwargs)
+        found: User | None = super().find_user(case_insensitive=case_insensitive, **kwargs)  # type: ignore[assignment]
+        return found
 
-    def deactivate_user(self, user: User) -> bool:
+    def deactivate_user(self, user: User) -> bool:  # type: ignore[override]  # all are ours
         """Close an account, and end its logins and tokens for good: activated again, they stay ended."""
         changed = bool(super().deactivate_user(user))
         if changed:

@@ -114,7 +114,8 @@ class LazyGroup(click.Group):
             return command
         if not _may_have_plugins():
             return None
-        return _load_app(ctx).cli.get_command(ctx, cmd_name)
+        of_plugin: click.Command | None = _load_app(ctx).cli.get_command(ctx, cmd_name)
+        return of_plugin
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""
@@ -177,7 +178,7 @@ def _create_app(*_: Any) -> Any:
         click.echo(str(error), err=True)
         sys.exit(2)
     context = click.get_current_context(silent=True)
-    _, _, command = (context.command_path if context else "").partition(" ")
+    command = (context.command_path if context else "").partition(" ")[2]
     from flexmeasures.installed_plugins import find_installed_plugins  # noqa: PLC0415 - a light module
 
     plugins = app.config["FLEXMEASURES_PLUGIN_PATHS"] or find_installed_plugins(

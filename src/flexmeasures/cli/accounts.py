@@ -109,9 +109,9 @@ def create_role(name: str, description: str | None, permissions: str | None) -> 
     click.secho(f'Role "{name}" created successfully.', fg="green")
 
 
-def _read_attributes(attributes: tuple[str, ...]) -> dict[str, str]:
+def _read_attributes(attributes: tuple[str, ...]) -> dict[str, Any]:
     """Read attributes of a user as Flask-Security writes them."""
-    given: dict[str, str] = {}
+    given: dict[str, Any] = {}
     for attribute in attributes:
         name, colon, value = attribute.partition(":")
         name, value = (name, value) if colon else ("email", name)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from flask import Flask
@@ -39,7 +40,7 @@ __all__ = ["demo"]
 
 EMAIL = "demo@example.com"
 MARKET = "ea1.2018-06.localhost:epex_da"
-PLACE = {"latitude": 49.61, "longitude": 6.13}
+PLACE: dict[str, Any] = {"latitude": 49.61, "longitude": 6.13}
 _OWN = {
     "SQLALCHEMY_DATABASE_URI": None,
     "FLEXMEASURES_REDIS_URL": None,

@@ -78,8 +78,9 @@ def clear_queue(info: ScriptInfo, queue: str) -> None:
     app = info.load_app()
     for queue_name in queue_names:
         found = get_queue(app, queue_name)
+        cleared = found.empty()  # type: ignore[no-untyped-call]
         click.echo(
-            f"Cleared {found.empty()} jobs from <Queue {queue_name}>. Queue now contains {found.count} jobs."
+            f"Cleared {cleared} jobs from <Queue {queue_name}>. Queue now contains {found.count} jobs."
         )
 
 

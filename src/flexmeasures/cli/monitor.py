@@ -35,7 +35,7 @@ class _Group(Aliased, AppGroup):
 monitor = _Group("monitor", help="Check tasks, latest data, users, queues; status 1 if something is wrong.")
 
 
-class _TaskAndMinutes(click.ParamType):
+class _TaskAndMinutes(click.ParamType[Any]):
     """A task, and how many minutes ago it may have run."""
 
     name = "NAME[:MINUTES]"

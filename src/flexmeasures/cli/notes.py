@@ -30,7 +30,7 @@ __all__ = ["add_annotation", "add_holidays_", "show_annotations", "show_audit_lo
 _MOST = 100_000
 
 
-class _Zone(click.ParamType):
+class _Zone(click.ParamType[Any]):
     """The IANA name of a time zone."""
 
     name = "ZONE"

@@ -15,7 +15,7 @@ from flexmeasures.domain.time import parse_duration, parse_instant
 __all__ = ["Day", "Duration", "Instant", "InstantOrDay", "JsonObject"]
 
 
-class JsonObject(click.ParamType):
+class JsonObject(click.ParamType[Any]):
     """A JSON object, or the name of a file with one."""
 
     name = "JSON"
@@ -36,7 +36,7 @@ class JsonObject(click.ParamType):
         return read
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[Any]):
     """A date such as 2024-01-31."""
 
     name = "DATE"
@@ -51,7 +51,7 @@ class Day(click.ParamType):
             self.fail(f"{value!r} is not a date. Write it like 2024-01-31.", param, ctx)
 
 
-class Instant(click.ParamType):
+class Instant(click.ParamType[Any]):
     """An ISO 8601 date and time with a time zone."""
 
     name = "INSTANT"
@@ -64,7 +64,7 @@ class Instant(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class InstantOrDay(click.ParamType):
+class InstantOrDay(click.ParamType[Any]):
     """An ISO 8601 date and time with a time zone, or a date alone."""
 
     name = "INSTANT|DATE"
@@ -79,7 +79,7 @@ class InstantOrDay(click.ParamType):
             return Instant().convert(value, param, ctx)
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[Any]):
     """An ISO 8601 duration of fixed length, longer than zero."""
 
     name = "DURATION"

@@ -21,7 +21,7 @@ __all__ = ["add_external_weather_forecasts"]
 Place = tuple[float, float]
 
 
-class _Location(click.ParamType):
+class _Location(click.ParamType[Any]):
     """One place as "latitude,longitude", or the corners of a rectangle, parted by a colon."""
 
     name = "LAT,LNG[:LAT,LNG]"

@@ -37,7 +37,7 @@ _TEMPLATES = {
 _outbox: ContextVar[list[EmailMessage] | None] = ContextVar("outbox", default=None)
 
 
-class SmtpMailUtil(MailUtil):  # type: ignore[misc]
+class SmtpMailUtil(MailUtil):
     """Mail of Flask-Security; pass it to ``Security`` as ``mail_util_cls``."""
 
     def __init__(self, app: Flask) -> None:
@@ -47,7 +47,7 @@ class SmtpMailUtil(MailUtil):  # type: ignore[misc]
             if app.config.get(setting, theirs) == theirs:
                 app.config[setting] = ours
 
-    def send_mail(
+    def send_mail(  # type: ignore[override]  # hints of ours
         self,
         template: str,
         subject: str,

@@ -93,7 +93,7 @@ def _read_place(answer: Any) -> tuple[HourlyForecast, ...]:
             if values.shape != starts.shape:
                 raise ValueError(one.name)
             known = int(np.argmax(np.isnan(values))) if np.isnan(values).any() else len(values)
-            events = starts - _HOUR if one.is_mean else starts
+            events: Any = starts - _HOUR if one.is_mean else starts
             found.append(HourlyForecast(one, events[:known], values[:known]))
         return tuple(found)
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import redis
@@ -17,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, scoped_session
 
 from flexmeasures.data.embedded import EmbeddedServices
 from flexmeasures.domain.errors import Conflict
@@ -50,7 +51,20 @@ _Selector = getattr(
 
 _UPGRADE_LOCK = 4_040_000_001  # an arbitrary number: the advisory lock of those who upgrade the schema
 
-db = SQLAlchemy(
+if TYPE_CHECKING:
+
+    class _RequestSession(scoped_session[Session], Session):  # type: ignore[misc]
+        """Session of the current request or job, which passes everything on to it."""
+
+
+class _Database(SQLAlchemy):
+    """Flask-SQLAlchemy's database; its session can be handed to whoever works with a session."""
+
+    if TYPE_CHECKING:
+        session: _RequestSession  # type: ignore[assignment]
+
+
+db = _Database(
     metadata=MetaData(
         naming_convention={
             "ix": "%(column_0_label)s_idx",
@@ -120,7 +134,7 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
     app.extensions["migrate"] = _Migrations(app)
     app.extensions["redis"] = _make_redis(app, embedded if needs_redis else None)
     with app.app_context():
-        db.engine.dialect.do_ping = _is_alive  # type: ignore[method-assign]
+        db.engine.dialect.do_ping = _is_alive  # type: ignore[method-assign, assignment]
         if embedded and needs_postgres:
             event.listen(db.engine, "do_connect", lambda *_: _ready_embedded_database(app, embedded))
 
@@ -141,7 +155,7 @@ def store_states(app: Flask) -> dict[str, bool]:
 def _database_answers(app: Flask) -> bool:
     try:
         with app.app_context(), db.engine.connect() as connection:
-            return connection.scalar(text("select version_num from alembic_version")) == HEAD
+            return bool(connection.scalar(text("select version_num from alembic_version")) == HEAD)
     except (SQLAlchemyError, psycopg.Error):
         return False
 
@@ -267,7 +281,7 @@ def _make_redis(app: Flask, embedded: _Embedded | None) -> redis.Redis:
                 # The pool says so before each use of a connection.
                 if self._sock is None:
                     services.ensure_valkey()
-                return super().connect(*args, **kwargs)
+                return super().connect(*args, **kwargs)  # type: ignore[no-untyped-call]
 
         path = services.redis_url.removeprefix("unix://")
         return redis.Redis(
@@ -276,7 +290,7 @@ def _make_redis(app: Flask, embedded: _Embedded | None) -> redis.Redis:
     config = app.config
     url = config["FLEXMEASURES_REDIS_URL"]
     # Workers, which wait for jobs, set a longer time themselves.
-    patience = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
+    patience: dict[str, Any] = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
     if "://" in url:
         return redis.Redis.from_url(url, **patience)
     return redis.Redis(

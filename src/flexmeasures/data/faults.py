@@ -11,12 +11,12 @@ import random
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 from redis.exceptions import RedisError
 from sqlalchemy import exc
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import Session
 
 __all__ = ["STORE_ERRORS", "Fault", "classify", "give_back", "try_again"]
 
@@ -82,7 +82,7 @@ def classify(error: BaseException) -> Fault:
     return Fault.AWAY if is_cut else Fault.BUG
 
 
-def give_back(session: Session | scoped_session[Any]) -> None:
+def give_back(session: Session) -> None:
     """End the transaction of a session, whatever state its connection is in; the next one begins afresh."""
     try:
         session.rollback()
@@ -90,7 +90,7 @@ def give_back(session: Session | scoped_session[Any]) -> None:
         session.invalidate()
 
 
-def try_again(session: Session | scoped_session[Any], work: Callable[[], Outcome]) -> Outcome:
+def try_again(session: Session, work: Callable[[], Outcome]) -> Outcome:
     """Do a piece of work in a transaction, again if another transaction stood in its way.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import redis
 from flask import Flask
@@ -47,7 +47,9 @@ class JobQueue(Queue):
         """The name of the note in Redis of who runs which job."""
         return f"flexmeasures:running:{self.name}"
 
-    def push_job_id(self, job_id: str, pipeline: Pipeline | None = None, **options: Any) -> None:
+    def push_job_id(  # type: ignore[override]  # rq passes more by name
+        self, job_id: str, pipeline: Pipeline | None = None, **options: Any
+    ) -> None:
         """Append a job, or prepend it."""
         (self.connection if pipeline is None else pipeline).sadd(self.waiting_key, job_id)
         super().push_job_id(job_id, pipeline=pipeline, **options)
@@ -115,7 +117,7 @@ def bound_queues(connection: redis.Redis, warn_at: int, limit: int) -> None:
 
 def _drop_oldest(queue: JobQueue, count: int) -> int:
     """Remove the jobs that have waited longest."""
-    taken = queue.connection.lpop(queue.key, count) or []
+    taken = cast("list[bytes]", queue.connection.lpop(queue.key, count) or [])
     with queue.connection.pipeline() as pipeline:
         for job_id in taken:
             pipeline.srem(queue.waiting_key, job_id)

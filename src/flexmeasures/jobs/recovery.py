@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import redis
 from rq.executions import Execution
@@ -86,7 +87,7 @@ class WorkerNote:
         Raises:
             Conflict: If a living worker has it.
         """
-        said = self._connection.get(self._key)
+        said = cast("bytes | None", self._connection.get(self._key))
         if said is not None and not _has_ended(self._connection, said.decode()):
             raise Conflict(f'There is a worker named "{self._name}" already. Choose another name.')
         return said is not None
@@ -146,7 +147,8 @@ class Recovery:
         """
         recovered = []
         for queue in self._queues:
-            for job_id, note in queue.connection.hgetall(queue.running_key).items():
+            running = cast("dict[bytes, bytes]", queue.connection.hgetall(queue.running_key))
+            for job_id, note in running.items():
                 if _put_back_started(queue, job_id.decode(), note):
                     recovered.append(job_id.decode())
         recovered += self._put_back_lost()
@@ -250,7 +252,8 @@ def _find_lost(queue: JobQueue) -> list[str]:
     connection = queue.connection
     if connection.scard(queue.waiting_key) <= connection.llen(queue.key):
         return []
-    noted = {member.decode() for member in connection.smembers(queue.waiting_key)}
+    members = cast("set[bytes]", connection.smembers(queue.waiting_key))
+    noted = {member.decode() for member in members}
     lost = []
     for job_id in sorted(noted - set(queue.job_ids)):
         status = connection.hget(Job.key_for(job_id), "status")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from flask import Flask
 from sqlalchemy import text
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import Session
 
 from flexmeasures.data.database import db
 from flexmeasures.data.faults import STORE_ERRORS, give_back
@@ -64,7 +64,7 @@ def rehearse(app: Flask) -> Plan | None:
             session.remove()
 
 
-def _schedule(session: Session | scoped_session[Session], app: Flask) -> Plan:
+def _schedule(session: Session, app: Flask) -> Plan:
     # Among the last numbers that there are: no row of others has one, and no sequence is drawn from.
     number = MAX_ID - 2 * secrets.randbelow(ROOM)
     battery = _make_battery(session, number, f"rehearsal {secrets.token_hex(8)}")
@@ -79,7 +79,7 @@ def _schedule(session: Session | scoped_session[Session], app: Flask) -> Plan:
     return plan
 
 
-def _make_battery(session: Session | scoped_session[Session], number: int, name: str) -> Asset:
+def _make_battery(session: Session, number: int, name: str) -> Asset:
     """Make a battery [1 MW, 1 MWh] with the number, and the one before it for the market of its prices."""
     session.add(MarketType(name=name, display_name=name))
     model = DOCUMENTED_FLEX_MODELS["battery"]

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from sqlalchemy import Engine, text
 
 from flexmeasures.domain.coordination.topics import publications
@@ -147,7 +147,7 @@ class Publisher:
 class _Client(mqtt.Client):
     """A client of paho that waits with poll: paho waits with select, which takes descriptors below 1,024 only."""
 
-    def _loop(self, timeout: float = 1.0) -> mqtt.MQTTErrorCode:
+    def _loop(self, timeout: float = 1.0) -> MQTTErrorCode:
         """Wait for the broker or for something to send, and handle it."""
         connection = self.socket()
         if connection is None:
@@ -170,7 +170,7 @@ class _Client(mqtt.Client):
 
     def _drain_wakeups(self) -> None:
         try:
-            while self._sockpairR.recv(10_000):
+            while self._sockpairR and self._sockpairR.recv(10_000):
                 pass
         except BlockingIOError:
             pass

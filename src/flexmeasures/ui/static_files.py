@@ -112,7 +112,7 @@ def _compress(response: Response) -> Response:
         or response.is_streamed
         or response.direct_passthrough
         or "Content-Encoding" in response.headers
-        or not response.mimetype.startswith(_COMPRESSED)
+        or not (response.mimetype or "").startswith(_COMPRESSED)
         or not _takes_gzip()
     ):
         return response

@@ -152,8 +152,9 @@ def page_window() -> TimeWindow:
         kept["start_time"], kept["end_time"] = start.isoformat(), end.isoformat()
     if "forecast_horizon" in told:
         kept["forecast_horizon"] = format_duration(horizon)
-    g.window = TimeWindow(start, end, resolution, horizon, zone)
-    return g.window
+    window = TimeWindow(start, end, resolution, horizon, zone)
+    g.window = window
+    return window
 
 
 def shown_window() -> TimeWindow:

@@ -193,7 +193,7 @@ def _as_elsewhere(error: Exception) -> Response | None:
     handlers = current_app.error_handler_spec[None][None]
     for kind in type(error).__mro__:
         if kind in handlers and kind is not Exception:
-            answer: Response = handlers[kind](error)  # type: ignore[index, assignment]
+            answer: Response = handlers[kind](error)  # type: ignore[assignment]
             return answer
     return None
 

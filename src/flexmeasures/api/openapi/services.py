@@ -97,8 +97,8 @@ def message_schema(message: type[messages.Message], version: Version) -> Schema:
     if message is messages.PostPrognosis and not version.takes_prior:
         required.add("horizon")
     for name, field in fields.items():
-        schema = {key: value for key, value in field.items() if key not in ("title", "default")}
-        written, need = _write_field(message, name, schema)
+        content = {key: value for key, value in field.items() if key not in ("title", "default")}
+        written, need = _write_field(message, name, content)
         if name == "prior" and issubclass(message, messages.Post) and not version.takes_prior:
             continue
         if name == "horizon" and issubclass(message, messages.Post) and not version.rolling_horizons:

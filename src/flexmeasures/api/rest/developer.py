@@ -144,7 +144,8 @@ def _read_records(session: Session, sensor: Sensor, wanted: BeliefFilter) -> lis
 
 def _milliseconds(instants: np.ndarray) -> list[int]:
     """Write instants as Vega reads them: milliseconds since 1970."""
-    return instants.astype("datetime64[ms]").astype(np.int64).tolist()
+    milliseconds: list[int] = instants.astype("datetime64[ms]").astype(np.int64).tolist()
+    return milliseconds
 
 
 def _describe_chart(sensor: Sensor, unit: str, dataset_name: str) -> dict[str, Any]:

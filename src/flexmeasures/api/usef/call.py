@@ -67,7 +67,7 @@ class Call:
     @property
     def plays(self) -> bool:
         """Tell whether the platform simulates."""
-        return self.config["FLEXMEASURES_MODE"].strip() == "play"
+        return bool(self.config["FLEXMEASURES_MODE"].strip() == "play")
 
     @property
     def clock_limit(self) -> datetime:

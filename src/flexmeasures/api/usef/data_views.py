@@ -181,7 +181,8 @@ def _order_forecasts(
     """Have forecasts made of what was measured, once it is stored."""
     sensors = [thing.sensor for thing in things.values()]
     order_forecasts(call.session, sensors, how.start, how.end, horizons)
-    call.follow_ups.append(partial(place_soon, current_app._get_current_object()))
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    call.follow_ups.append(partial(place_soon, app))
 
 
 def post_price_data(call: Call, raw: Mapping[str, Any]) -> Body:

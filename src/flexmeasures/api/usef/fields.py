@@ -175,7 +175,8 @@ def _one_event(value: object) -> addresses.EventAddress:
     listed = as_list(value)
     if len(listed) != 1:
         raise statuses.INVALID_DOMAIN(given("'event'", value) + ". Send the entity address of one UDI event.")
-    return parse_event_address(listed[0])
+    address: addresses.EventAddress = parse_event_address(listed[0])
+    return address
 
 
 def _plan_duration(value: object) -> timedelta | isodate.Duration:

@@ -56,14 +56,10 @@ def _make_view(version: Version, service: Service) -> Any:
         except NotJson:
             session.rollback()
             return json_response({"description": "Not a JSON.", "status": 400}, 400)
-        except Refusal as refusal:
+        except (Refusal, FlexError) as error:
             session.rollback()
-            body, status = refusal.body, refusal.status.http
-        except FlexError as error:
-            session.rollback()
-            refusal = refusal_of(error)
-            body, status = refusal.body, refusal.status.http
-        return json_response({"type": service.response_type, **body}, status)
+            refusal = error if isinstance(error, Refusal) else refusal_of(error)
+            return json_response({"type": service.response_type, **refusal.body}, refusal.status.http)
 
     view.__doc__ = service.description
     return describe(view, partial(describe_service, version, service))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -78,8 +79,8 @@ class PostgresServer(Server):
             return True
         return False
 
-    def _connect(self, user: str, database: str) -> psycopg.Connection:
-        where = {"host": str(self.run_folder), "port": PORT, "user": user, "dbname": database}
+    def _connect(self, user: str, database: str) -> psycopg.Connection[Any]:
+        where: dict[str, Any] = {"host": str(self.run_folder), "port": PORT, "user": user, "dbname": database}
         return psycopg.connect(**where, connect_timeout=5, autocommit=True)
 
     def _create_database(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ARRAY, Integer, String, any_, bindparam, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, String, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -69,7 +70,7 @@ def find_assets(
     session: Session, ids: Iterable[int], names: Iterable[str] = (), owner_id: int | None = None
 ) -> list[Asset]:
     """Find connections by id or name in one query; only those of one owner, if one is given."""
-    parameters = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names)}
+    parameters: dict[str, list[Any]] = {"ids": [i for i in ids if i <= MAX_ID], "names": list(names)}
     # By a few ids alone, which is the usual way, the primary key finds them.
     by_ids = _ASSETS_BY_ID if len(parameters["ids"]) <= FEW else _ASSETS_BY_IDS
     query = _ASSETS_BY_ID_OR_NAME if parameters["names"] else by_ids
@@ -79,7 +80,7 @@ def find_assets(
 
 def asset_name_is_taken(session: Session, name: str | None = None, display_name: str | None = None) -> bool:
     """Tell whether there is a connection of that name, or an asset with that shown name."""
-    same = [] if name is None else [(Asset.name == name) & Asset.is_connection]
+    same: list[ColumnElement[bool]] = [] if name is None else [(Asset.name == name) & Asset.is_connection]
     same += [] if display_name is None else [Asset.display_name == display_name]
     return session.scalar(select(Asset.id).where(or_(*same)).limit(1)) is not None
 

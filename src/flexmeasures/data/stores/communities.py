@@ -100,7 +100,7 @@ def read_meters(session: Session, window: MeterWindow) -> dict[int, tuple[Instan
         Starts and values by sensor, in the order of time.
     """
     connection = driver_of(session)
-    readings = {}
+    readings: dict[int, tuple[Any, Any]] = {}
     with connection.cursor(binary=True) as cursor:
         cursor.execute(
             _READINGS,
@@ -112,8 +112,9 @@ def read_meters(session: Session, window: MeterWindow) -> dict[int, tuple[Instan
             },
         )
         answer = cursor.pgresult
+        assert answer is not None  # noqa: S101 - a select has a result
         for row in range(answer.ntuples):
-            sensor_id = int.from_bytes(answer.get_value(row, 0), "big")
+            sensor_id = int.from_bytes(answer.get_value(row, 0) or b"", "big")
             readings[sensor_id] = (
                 read_array("timestamptz", answer.get_value(row, 1)),
                 read_array("float8", answer.get_value(row, 2)),

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -65,7 +64,7 @@ def keep_fits(session: Session, sensor_id: int, horizon: timedelta, fits: Sequen
         low, high = (bound if math.isfinite(bound) else None for bound in fit.bounds)
         values: dict[str, Any] = {
             "version": fit.model.version,
-            "known_until": from_datetime64(np.datetime64(fit.known_until, "us")).astimezone(UTC),
+            "known_until": from_datetime64(fit.known_until.astype("datetime64[us]")).astimezone(UTC),
             "measurements": fit.rows,
             "lowest": low,
             "highest": high,

@@ -86,13 +86,17 @@ def find_device_plan(session: Session, sensor_id: int, at: datetime | None = Non
     query = _plans_of(sensor_id)
     if at is not None:
         query = query.where(PlanRecord.start <= at, PlanRecord.end > at)
-    return session.scalar(query.options(contains_eager(PlanDevice.plan).joinedload(PlanRecord.source)))
+    found: PlanDevice | None = session.scalar(
+        query.options(contains_eager(PlanDevice.plan).joinedload(PlanRecord.source))
+    )
+    return found
 
 
 def find_device_plan_of_event(session: Session, sensor_id: int, event_id: int) -> PlanDevice | None:
     """Find what the plan says that was made for a UDI event of a device; the last one, if it was sent again."""
     query = _plans_of(sensor_id).where(PlanDevice.udi_event_id == event_id)
-    return session.scalar(query.options(*_LARGE))
+    found: PlanDevice | None = session.scalar(query.options(*_LARGE))
+    return found
 
 
 def find_plan(session: Session, asset_id: int, at: datetime | None = None) -> PlanRecord | None:
@@ -104,7 +108,7 @@ def find_plan(session: Session, asset_id: int, at: datetime | None = None) -> Pl
     return session.scalar(query.options(joinedload(PlanRecord.source), selectinload(PlanRecord.devices)))
 
 
-def _plans_of(sensor_id: int) -> Select[tuple[PlanDevice]]:
+def _plans_of(sensor_id: int) -> Select[Any]:
     query = select(PlanDevice).join(PlanDevice.plan).where(PlanDevice.sensor_id == sensor_id)
     return query.order_by(*_NEWEST_FIRST).limit(1)
 

@@ -77,7 +77,7 @@ def read_latest_by_source(
     Returns:
         Beliefs by sensor, by event and source; only of sensors with any.
     """
-    found = {}
+    found: dict[int, Beliefs] = {}
     columns = "event_start, event_value, belief_horizon, source_id"
     for group in _groups(sensors, window.held_by):
         condition, parameters = _where(group, window)

@@ -72,11 +72,15 @@ class User(db.Model, UserMixin):  # type: ignore[misc, name-defined]
     # Tokens and cookies hold this instead of the id: a new one makes them all invalid.
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     timezone: Mapped[str] = mapped_column(String(255), default="Europe/Amsterdam")
-    last_login_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_login_at: Mapped[datetime | None] = mapped_column(  # type: ignore[assignment]  # none yet
+        DateTime(timezone=True)
+    )
     login_count: Mapped[int] = mapped_column(BigInteger, default=0)
     last_seen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     account: Mapped[Account] = relationship(lazy="select")
-    roles: Mapped[list[Role]] = relationship(secondary=roles_users, lazy="selectin", order_by=Role.id)
+    roles: Mapped[list[Role]] = relationship(  # type: ignore[assignment]
+        secondary=roles_users, lazy="selectin", order_by=Role.id
+    )
 
     # The source of what the user posts, known with the user: posts need it.
     source_id: Mapped[int | None] = column_property(

@@ -58,8 +58,8 @@ class Beliefs:
     def __len__(self) -> int:
         return len(self.event_starts)
 
-    def take(self, rows: np.ndarray[Any, Any]) -> Beliefs:
-        """Keep some rows, by mask or by index."""
+    def take(self, rows: np.ndarray[Any, Any] | slice) -> Beliefs:
+        """Keep some rows, by mask, by index or by range."""
         likely = None if self.probabilities is None else self.probabilities[rows]
         return Beliefs(
             self.event_starts[rows], self.values[rows], self.horizons[rows], self.source_ids[rows], likely

@@ -122,7 +122,7 @@ def _read_new(form: FormState) -> NewAsset | None:
     type_name = typed.get("asset_type_name", "")
     if not type_name:
         form.add("asset_type_name", "Pick an asset type.")
-    ids = {}
+    ids: dict[str, Any] = {}
     for name, what in (("owner_id", "owner"), ("market_id", "market")):
         text = typed.get(name, "")
         if text.isascii() and text.isdigit() and len(text) < 10:
@@ -132,9 +132,11 @@ def _read_new(form: FormState) -> NewAsset | None:
     display_name = typed.get("display_name", "")
     if not display_name.strip():
         form.add("display_name", "Give a name.")
-    numbers = {name: read_number(form, typed, name) for name in ("capacity_in_mw", "latitude", "longitude")}
+    numbers: dict[str, Any] = {
+        name: read_number(form, typed, name) for name in ("capacity_in_mw", "latitude", "longitude")
+    }
     resolution = read_minutes(form, typed, "event_resolution")
-    sizes = {
+    sizes: dict[str, Any] = {
         name: read_number(form, typed, name, required=False) for name in ("min_soc_in_mwh", "max_soc_in_mwh")
     }
     if form.errors or resolution is None:
@@ -146,7 +148,7 @@ def _read_new(form: FormState) -> NewAsset | None:
         event_resolution=resolution,
         timezone=current_app.config["FLEXMEASURES_TIMEZONE"],
         **ids,
-        **numbers,  # type: ignore[arg-type]
+        **numbers,
         **sizes,
     )
 

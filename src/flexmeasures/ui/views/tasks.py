@@ -6,7 +6,7 @@ from flask import abort, current_app, flash, redirect, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
-from flexmeasures.jobs.overview import list_jobs, list_queues, list_workers, retry_job
+from flexmeasures.jobs.overview import QueueLine, list_jobs, list_queues, list_workers, retry_job
 from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import blueprint, may_see_queues, needs_login
 from flexmeasures.ui.csrf import csrf_fault
@@ -51,9 +51,9 @@ def show_tasks(queue: str | None = None) -> str:
     )
 
 
-def _usual_state(queues: list[object], name: str | None) -> str:
+def _usual_state(queues: list[QueueLine], name: str | None) -> str:
     """Choose what is looked at first: what failed, else what is done."""
-    failed = sum(one.failed for one in queues if name in (None, one.name))  # type: ignore[attr-defined]
+    failed = sum(one.failed for one in queues if name in (None, one.name))
     return "failed" if failed else "finished"
 
 

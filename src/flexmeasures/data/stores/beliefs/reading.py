@@ -96,7 +96,7 @@ def read_latest(session: Session, window: Window) -> tuple[Instants, Values]:
 def read_beliefs(session: Session, window: Window) -> Beliefs:
     """Read all beliefs that the window allows, by event and, within an event, the most recent first."""
     condition, parameters = _where(session, window)
-    *columns, likely = fetch_arrays(
+    starts, values, horizons, sources, likely = fetch_arrays(
         session,
         "select array_agg(event_start), array_agg(event_value), array_agg(belief_horizon), array_agg(source_id),"  # noqa: S608
         " array_agg(cumulative_probability) from ("
@@ -104,7 +104,7 @@ def read_beliefs(session: Session, window: Window) -> Beliefs:
         parameters,
         ("timestamptz", "float8", "interval", "int4", "float8"),
     )
-    return Beliefs(*columns, None if window.probability == MEDIAN else likely)
+    return Beliefs(starts, values, horizons, sources, None if window.probability == MEDIAN else likely)
 
 
 def count_up_to(session: Session, sensor_ids: Sequence[int], most: int) -> int:

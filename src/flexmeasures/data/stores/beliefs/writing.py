@@ -172,7 +172,8 @@ def _as_rows(batches: Sequence[SensorBeliefs]) -> _Rows:
         check_distributions(batch.beliefs)
     kept = sorted((batch for batch in batches if len(batch.beliefs)), key=lambda batch: batch.sensor_id)
     if not kept:
-        return _Rows(np.empty(0, dtype=np.int32), Beliefs(*(np.empty(0) for _ in range(4))))
+        nothing: np.ndarray[Any, Any] = np.empty(0, dtype=np.int32)
+        return _Rows(nothing, Beliefs(nothing, nothing, nothing, nothing))
     parts = [batch.beliefs for batch in kept]
     likely = None
     if any(part.probabilities is not None for part in parts):
