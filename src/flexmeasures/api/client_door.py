@@ -5,18 +5,18 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 import orjson
 from flask import Response, current_app, g, request
 from redis.exceptions import RedisError
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from flexmeasures.api.bodies import loads
+from flexmeasures.api.door import Refused, read_clock, work_in_transaction
 from flexmeasures.api.problem_details import problem_response
 from flexmeasures.data.database import db, redis_connection
-from flexmeasures.data.faults import try_again
 from flexmeasures.domain.coordination.faults import InvalidReport
 from flexmeasures.domain.errors import (
     Conflict,
@@ -24,18 +24,16 @@ from flexmeasures.domain.errors import (
     InvalidInput,
     NotAllowed,
     NotFound,
-    StoreUnavailable,
 )
 from flexmeasures.jobs.coordination import wake
 from flexmeasures.services.coordination.clients import BadToken, Caller, read_token
 
-__all__ = ["UnsupportedMediaType", "caller", "client_view", "is_signed_request", "now", "read_object"]
+__all__ = ["UnsupportedMediaType", "caller", "client_view", "is_signed_request", "read_object"]
 
 log = logging.getLogger(__name__)
 
 View = Callable[..., Response]
 
-_CLASH = "It contradicts what is stored already, or was stored at the same time. Nothing was changed."
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -68,30 +66,16 @@ def client_view(*scopes: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answer(*args: Any, **kwargs: Any) -> Response:
-            session = db.session
-
-            def work() -> Response:
+            def work(session: Session) -> Response:
                 asker = caller()
                 if not asker.scopes.intersection(scopes):
                     raise NotAllowed(
                         f"The token lacks the scope {' or '.join(scopes)}. Ask for a token that has it."
                     )
-                response = view(session, asker, *args, **kwargs)
-                session.commit()
-                return response
+                return view(session, asker, *args, **kwargs)
 
-            try:
-                response = try_again(session, work)
-            except StoreUnavailable:
-                raise  # the whole app's answer
-            except FlexError as error:
-                session.rollback()
-                return refuse(error)
-            except IntegrityError:
-                session.rollback()
-                log.info("A request lost a race for a unique value", exc_info=True)
-                return problem_response(409, _CLASH)
-            if request.method in _WRITING:
+            response = work_in_transaction(work, refuse)
+            if request.method in _WRITING and response.status_code < HTTPStatus.BAD_REQUEST:
                 wake_deliveries()
             return response
 
@@ -108,7 +92,7 @@ def wake_deliveries() -> None:
         log.warning("Notifications wait, because the job store does not answer: %s", error)
 
 
-def refuse(error: FlexError) -> Response:
+def refuse(error: FlexError | Refused) -> Response:
     """Say what is wrong; faults of several fields each with its path."""
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     more = {"errors": error.details["errors"]} if isinstance(error, InvalidReport) else {}
@@ -120,18 +104,15 @@ def refuse(error: FlexError) -> Response:
     return problem_response(status, str(error), **more)
 
 
-def now() -> datetime:
-    """Read the clock."""
-    return datetime.now(UTC)
-
-
 def caller() -> Caller:
     """Find out which client sends the request.
 
     Raises:
         BadToken: If there is no valid token.
     """
-    found: Caller = read_token(db.session, _bearer_token(), key=current_app.config["SECRET_KEY"], now=now())
+    found: Caller = read_token(
+        db.session, _bearer_token(), key=current_app.config["SECRET_KEY"], now=read_clock()
+    )
     g.coordination_client = found.client_id
     return found
 

@@ -17,8 +17,7 @@ from flask import Response, current_app, request
 from redis.exceptions import RedisError
 
 from flexmeasures.api import rates
-from flexmeasures.api.client_door import now
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.faults import try_again
 from flexmeasures.services.coordination.clients import BadCredentials, IssuedToken, authenticate, issue_token
@@ -95,7 +94,10 @@ def _issue(credentials: _Credentials) -> IssuedToken:
     def work() -> IssuedToken:
         client = authenticate(db.session, credentials.client_id, credentials.secret, presets)
         token = issue_token(
-            client, request.form.get("scope", "").split(), key=current_app.config["SECRET_KEY"], now=now()
+            client,
+            request.form.get("scope", "").split(),
+            key=current_app.config["SECRET_KEY"],
+            now=read_clock(),
         )
         db.session.commit()
         return token

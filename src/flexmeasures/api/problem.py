@@ -11,7 +11,7 @@ from flask import Flask, Response, current_app, g, render_template, request
 from flask_security.decorators import default_unauthn_handler
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge, Unauthorized
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.problem_details import problem_response, speaks_problems
 from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.versions import SERVICES, VERSIONS

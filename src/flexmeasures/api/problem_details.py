@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, request
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 
 __all__ = ["PROBLEM_PATHS", "problem_response", "speaks_problems"]
 

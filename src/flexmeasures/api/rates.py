@@ -25,7 +25,7 @@ from flask_login import current_user
 from redis.exceptions import RedisError
 
 from flexmeasures.api import problem
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.usef.statuses import TOO_MANY_REQUESTS
 from flexmeasures.auth.watched_logins import note_lock
 from flexmeasures.data.database import redis_connection

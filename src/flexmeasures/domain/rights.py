@@ -15,6 +15,7 @@ __all__ = [
     "ACCOUNT_RULES",
     "OWNER_RULES",
     "PLATFORM_ROLES",
+    "UPLOAD_RULES",
     "Action",
     "Actor",
     "Kind",
@@ -66,6 +67,7 @@ class Relation(Enum):
     ACCOUNT_ADMIN = "admin of its account"
     CONSULTANT = "consultant of its account"
     PUBLIC = "it is public"
+    POSTER = "it is public, and data of it come from somebody with such a role"
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,13 @@ class Thing:
         kind: What it is.
         account_id: Whose it is; None: nobody's, so an asset or a sensor is public.
         owner_id: The user who owns it, or who it is.
+        posters: Roles of the field from which data of a public thing come.
     """
 
     kind: Kind
     account_id: int | None = None
     owner_id: int | None = None
+    posters: frozenset[str] = frozenset()
 
 
 Rules = Mapping[tuple[Kind, Action], frozenset[Relation]]
@@ -177,6 +181,9 @@ OWNER_RULES = _rules(
 )
 """Things belong to users: API v2_0 and before."""
 
+UPLOAD_RULES = _rules({Kind.SENSOR: {Action.CREATE_CHILDREN: {*_OWNERS, Relation.POSTER}}})
+"""Files are uploaded for one's own things, and for public ones by whom their data come from."""
+
 
 def may(actor: Actor, action: Action, thing: Thing, rules: Rules = ACCOUNT_RULES) -> bool:
     """Tell whether somebody may do something with a thing.
@@ -206,5 +213,6 @@ def relations(actor: Actor, thing: Thing) -> frozenset[Relation]:
         Relation.ACCOUNT_ADMIN: ours and "account-admin" in actor.roles,
         Relation.CONSULTANT: consulted and "consultant" in actor.roles,
         Relation.PUBLIC: public,
+        Relation.POSTER: public and not thing.posters.isdisjoint(actor.roles_of_the_field),
     }
     return frozenset(relation for relation, holding in holds.items() if holding)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import object_session
 from flexmeasures.data.tables import Account, Asset, User
 from flexmeasures.domain.rights import OWNER_RULES, Action, Actor, Kind, Rules, Thing, may
 
-__all__ = ["actor_of", "may_by_owner", "may_with", "owner_scope", "thing_of"]
+__all__ = ["actor_of", "may_by_owner", "may_everywhere", "may_with", "owner_scope", "thing_of"]
 
 
 def actor_of(user: User) -> Actor:
@@ -41,7 +41,11 @@ def may_by_owner(user: User, action: Action, asset: Asset) -> bool:
     return asset.is_connection and may_with(user, action, asset, OWNER_RULES)
 
 
+def may_everywhere(user: User, action: Action) -> bool:
+    """Tell whether a user may do something with what is everybody's: see all, or make things for others."""
+    return may(actor_of(user), action, Thing(Kind.PLATFORM), OWNER_RULES)
+
+
 def owner_scope(user: User) -> int | None:
     """Tell whose connections a user may list: the user's own, or (None) everybody's."""
-    everybody = may(actor_of(user), Action.READ, Thing(Kind.PLATFORM), OWNER_RULES)
-    return None if everybody else user.id
+    return None if may_everywhere(user, Action.READ) else user.id

@@ -21,11 +21,13 @@ from flexmeasures.domain.beliefs import Beliefs, belief_horizons
 from flexmeasures.domain.errors import BadValues, InvalidInput, NotAllowed, NotFound
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.reading_tables import Mapping, Readings, parse_readings
+from flexmeasures.domain.rights import UPLOAD_RULES, Action, Actor, Kind, Thing, may
 from flexmeasures.domain.time import to_datetime64
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.assets import visible_assets
 from flexmeasures.services.record_beliefs import check_signs
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.services.rights import actor_of
+from flexmeasures.services.users import has_role
 
 __all__ = [
     "MAX_ROWS",
@@ -71,17 +73,27 @@ class UploadTarget:
     asset: Asset | None = None
 
 
+_PRICES = Thing(Kind.SENSOR, posters=frozenset({"MDC", "Supplier", "Aggregator"}))
+_WEATHER = Thing(Kind.SENSOR, posters=frozenset({"MDC"}))
+
+
+def _may_upload(actor: Actor, sensor: Thing) -> bool:
+    return may(actor, Action.CREATE_CHILDREN, sensor, UPLOAD_RULES)
+
+
 def list_targets(session: Session, user: User) -> list[UploadTarget]:
-    """List the sensors to which a user may upload: of their own assets, and for admins of markets and weather."""
+    """List the sensors to which a user may upload: of their own assets, and by role of markets and weather."""
+    actor = actor_of(user)
     targets = [
         UploadTarget(asset.sensor, f"{asset.display_name}: power", asset)
         for asset in visible_assets(session, user)
+        if _may_upload(actor, Thing(Kind.SENSOR, asset.account_id, asset.owner_id))
     ]
-    if is_admin(user) or has_role(user, "MDC", "Supplier", "Aggregator"):
+    if _may_upload(actor, _PRICES):
         targets += [
             UploadTarget(one.sensor, f"{one.display_name}: prices") for one in session.scalars(select(Market))
         ]
-    if is_admin(user) or has_role(user, "MDC"):
+    if _may_upload(actor, _WEATHER):
         targets += [
             UploadTarget(one.sensor, one.display_name or one.name)
             for one in session.scalars(select(WeatherSensor))

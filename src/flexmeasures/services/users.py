@@ -28,7 +28,6 @@ __all__ = [
     "edit_user",
     "find_visible_user",
     "has_role",
-    "is_admin",
     "list_roles",
     "list_users",
     "log_out_everywhere",
@@ -264,8 +263,3 @@ def has_role(user: User, *names: str) -> bool:
     if any(role.name in names for role in user.roles):
         return True
     return any(name in names and name not in PLATFORM_ROLES for name in user.account_role_names or ())
-
-
-def is_admin(user: User) -> bool:
-    """Tell whether a user may see and do everything."""
-    return has_role(user, "admin")

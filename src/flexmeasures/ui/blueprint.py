@@ -19,7 +19,9 @@ from flexmeasures.domain.errors import (
     NotFound,
     UpstreamFailure,
 )
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.domain.rights import Action
+from flexmeasures.services.rights import may_everywhere
+from flexmeasures.services.users import has_role
 from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
 
 __all__ = ["OWNER_ROLES", "blueprint", "needs_login", "needs_roles"]
@@ -60,7 +62,7 @@ def may_see_queues() -> bool:
     """Tell whether the user may look at the job queues: admins, and anybody who is logged in at a demonstration."""
     if not current_user.is_authenticated:
         return False
-    return is_admin(current_user) or current_app.config["FLEXMEASURES_MODE"] == "demo"
+    return may_everywhere(current_user, Action.READ) or current_app.config["FLEXMEASURES_MODE"] == "demo"
 
 
 @blueprint.errorhandler(FlexError)

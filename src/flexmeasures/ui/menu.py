@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from flask import current_app
 from flask_login import current_user
 
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.domain.rights import Action
+from flexmeasures.services.rights import may_everywhere
+from flexmeasures.services.users import has_role
 
 __all__ = ["Entry", "menu_entries"]
 
@@ -74,7 +76,7 @@ def menu_entries() -> list[Entry]:
         for name in current_app.config["FLEXMEASURES_LISTED_VIEWS"]
         if is_anonymous or name not in _ROLES or has_role(current_user, *_ROLES[name])
     ]
-    if is_admin(current_user) or current_app.config["FLEXMEASURES_MODE"] == "demo":
+    if may_everywhere(current_user, Action.READ) or current_app.config["FLEXMEASURES_MODE"] == "demo":
         entries.append(Entry("tasks", "Tasks", "/tasks/", "tasks", not is_anonymous))
     return entries
 

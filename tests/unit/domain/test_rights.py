@@ -6,6 +6,7 @@ from flexmeasures.domain.rights import (
     ACCOUNT_RULES,
     OWNER_RULES,
     PLATFORM_ROLES,
+    UPLOAD_RULES,
     Action,
     Actor,
     Kind,
@@ -138,3 +139,27 @@ def test_roles_of_the_field_come_from_both():
     actor = Actor(ME, OURS, frozenset({"Prosumer", "admin"}), frozenset({"Supplier", "admin"}))
     assert actor.roles_of_the_field == {"Prosumer", "Supplier"}
     assert {"admin", "account-admin", "consultant"} <= PLATFORM_ROLES
+
+
+@pytest.mark.parametrize(
+    ("actor", "allowed"),
+    [
+        (Actor(ME, OURS, frozenset({"MDC"})), True),
+        (Actor(ME, OURS, frozenset(), frozenset({"MDC"})), True),  # a role of the account is one of the field
+        (Actor(ME, OURS, frozenset({"admin"})), True),
+        (Actor(ME, OURS, frozenset({"Prosumer"})), False),
+        (Actor(ME, OURS, frozenset({"admin-reader"})), False),
+        (Actor(ME, OURS, frozenset({"MDC", "anonymous"})), False),
+    ],
+)
+def test_files_about_public_things_come_from_whom_their_data_come(actor, allowed):
+    """Prices are uploaded by the roles that prices come from, and by admins; reading everything is not enough."""
+    prices = Thing(Kind.SENSOR, posters=frozenset({"MDC"}))
+    assert may(actor, Action.CREATE_CHILDREN, prices, UPLOAD_RULES) is allowed
+
+
+def test_a_role_of_the_field_gives_no_right_to_upload_for_others():
+    """What belongs to somebody takes files of its owner only, whatever role others have."""
+    meter = Thing(Kind.SENSOR, OURS, COLLEAGUE, posters=frozenset({"MDC"}))
+    assert not may(Actor(ME, OURS, frozenset({"MDC"})), Action.CREATE_CHILDREN, meter, UPLOAD_RULES)
+    assert may(Actor(COLLEAGUE, OURS), Action.CREATE_CHILDREN, meter, UPLOAD_RULES)

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from flexmeasures.api.communities.door import (
     community_of_request,
     in_transaction,
-    present,
     read_days,
     read_id,
     register_errors,
@@ -28,6 +27,7 @@ from flexmeasures.api.communities.shapes import (
     listed,
     single,
 )
+from flexmeasures.api.door import read_clock
 from flexmeasures.api.openapi.operation import documented
 from flexmeasures.api.openapi.shapes import BOOLEAN, INTEGER, STRING, an_object, list_of, nullable
 from flexmeasures.services.communities.access import find_service, list_services
@@ -59,7 +59,7 @@ _COMMUNITY = an_object(
 @in_transaction
 def get_community(session: Session) -> Response:
     """Tell what a community is: its members, and the kinds of action that it runs."""
-    now = present()
+    now = read_clock()
     view = view_community(session, community_of_request(session, now), now.date())
     community = view.community
     return one(
@@ -83,7 +83,7 @@ def get_community(session: Session) -> Response:
 @in_transaction
 def get_services(session: Session) -> Response:
     """List the services that a community offers. The dates make no difference."""
-    community = community_of_request(session, present())
+    community = community_of_request(session, read_clock())
     page = read_page()
     services = list_services(session, community)
     shown = [describe_service(view) for view in view_services(session, page.cut(services))]
@@ -95,7 +95,7 @@ def get_services(session: Session) -> Response:
 @in_transaction
 def get_service(session: Session, service_id: str) -> Response:
     """Tell what a service is. The dates make no difference."""
-    community = community_of_request(session, present())
+    community = community_of_request(session, read_clock())
     service = find_service(session, community, read_id(service_id))
     return one(describe_service(view_services(session, [service])[0]))
 
@@ -109,7 +109,7 @@ def get_service(session: Session, service_id: str) -> Response:
 @in_transaction
 def get_all_metrics(session: Session) -> Response:
     """Work out the metrics of all active services of a community."""
-    now = present()
+    now = read_clock()
     community = community_of_request(session, now)
     days, page = read_days(community.timezone, now), read_page()
     services = [
@@ -132,7 +132,7 @@ def get_all_metrics(session: Session) -> Response:
 @in_transaction
 def get_metrics(session: Session, service_id: str) -> Response:
     """Work out the metrics of a service."""
-    now = present()
+    now = read_clock()
     community = community_of_request(session, now)
     service = find_service(session, community, read_id(service_id))
     days = read_days(community.timezone, now)
@@ -150,7 +150,7 @@ def _add_series(series: Series, meaning: str) -> None:
     )
     @in_transaction
     def get_series(session: Session, service_id: str) -> Response:
-        now = present()
+        now = read_clock()
         community = community_of_request(session, now)
         service = find_service(session, community, read_id(service_id))
         days, page = read_days(community.timezone, now), read_page()

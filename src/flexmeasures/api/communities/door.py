@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, Unauthorized
 from werkzeug.exceptions import NotFound as NoPage
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import Refused, json_response, work_in_transaction
 from flexmeasures.data.database import db
 from flexmeasures.domain.errors import (
+    Conflict,
     FlexError,
     InvalidInput,
     NotAllowed,
@@ -33,7 +34,6 @@ __all__ = [
     "Days",
     "community_of_request",
     "in_transaction",
-    "present",
     "read_days",
     "read_id",
     "register_errors",
@@ -70,10 +70,7 @@ def in_transaction(view: View) -> View:
 
     @functools.wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
-        session = db.session
-        response = view(session, *args, **kwargs)
-        session.commit()
-        return response
+        return work_in_transaction(lambda session: view(session, *args, **kwargs), _refuse)
 
     return answer
 
@@ -147,11 +144,6 @@ def _read_date(name: str) -> date | None:
         ) from None
 
 
-def present() -> datetime:
-    """Read the clock."""
-    return datetime.now(UTC)
-
-
 def register_errors(blueprint: Blueprint) -> None:
     """Let the endpoints of a blueprint say what went wrong in the words of this door."""
     blueprint.register_error_handler(HTTPException, _http_error)
@@ -177,13 +169,18 @@ def _http_error(error: HTTPException) -> Response:
 
 def _flex_error(error: FlexError) -> Response:
     db.session.rollback()
+    return _refuse(error)
+
+
+def _refuse(error: FlexError | Refused) -> Response:
+    """Say what is wrong in the words of this door."""
     if isinstance(error, NotAllowed):
         return _answer(403)
     if isinstance(error, NotFound):
         return _answer(404)
     if isinstance(error, InvalidInput):
         return _answer(400, str(error))
-    if isinstance(error, NotEnoughData):
+    if isinstance(error, NotEnoughData | Conflict):
         return _answer(409, str(error))
     return _bug(error)
 

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.api.communities.door import (
     in_transaction,
-    present,
     read_days,
     read_id,
     register_errors,
@@ -29,6 +28,7 @@ from flexmeasures.api.communities.shapes import (
     listed,
     single,
 )
+from flexmeasures.api.door import read_clock
 from flexmeasures.api.openapi.operation import documented
 from flexmeasures.api.openapi.shapes import INTEGER, NUMBER, STRING, an_object, nullable
 from flexmeasures.services.communities.access import (
@@ -96,7 +96,7 @@ def get_communities(session: Session) -> Response:
 @in_transaction
 def get_services(session: Session) -> Response:
     """List the active services that one takes part in, with one's own share."""
-    views, page, today = own_inscriptions(session, sender()), read_page(), present().date()
+    views, page, today = own_inscriptions(session, sender()), read_page(), read_clock().date()
     shown = page.cut(views)
     described = [
         describe_service(view, own_share(session, own, today))
@@ -112,7 +112,7 @@ def get_service(session: Session, service_id: str) -> Response:
     """Tell what a service is that one takes part in."""
     own = find_member_service(session, sender(), read_id(service_id))
     view = view_services(session, [own.service])[0]
-    return one(describe_service(view, own_share(session, own, present().date())))
+    return one(describe_service(view, own_share(session, own, read_clock().date())))
 
 
 @blueprint.get("/community_services/metrics")
@@ -120,7 +120,7 @@ def get_service(session: Session, service_id: str) -> Response:
 @in_transaction
 def get_all_metrics(session: Session) -> Response:
     """Work out one's own metrics in all active services that are measured."""
-    now = present()
+    now = read_clock()
     views, page = own_inscriptions(session, sender()), read_page()
     measured = [view for view in views if has_data(session, view.service)]
     shown = [_own_metrics(session, view, now) for view in page.cut(measured)]
@@ -134,7 +134,7 @@ def get_all_metrics(session: Session) -> Response:
 @in_transaction
 def get_metrics(session: Session, service_id: str) -> Response:
     """Work out one's own metrics in a service."""
-    now = present()
+    now = read_clock()
     return one(_own_metrics(session, find_member_service(session, sender(), read_id(service_id)), now))
 
 
@@ -152,7 +152,7 @@ def _add_series(word: str, series: Series, meaning: str) -> None:
     @documented(listed(DAILY, f"{meaning}, ascending.") | ERRORS, query=DAYS_AND_PAGE, **_TAG)
     @in_transaction
     def get_series(session: Session, service_id: str) -> Response:
-        now = present()
+        now = read_clock()
         view = find_member_service(session, sender(), read_id(service_id))
         days, page = read_days(view.service.community.timezone, now), read_page()
         span = (days.first, days.last)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, request
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.domain.errors import InvalidInput
 
 __all__ = ["LARGEST_PAGE", "Page", "one", "page_of", "read_page"]

@@ -7,10 +7,11 @@ from typing import Any
 from flask import Blueprint, Response
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.communities.door import in_transaction, present, register_errors, sender
+from flexmeasures.api.communities.door import in_transaction, register_errors, sender
 from flexmeasures.api.communities.forms import PAGE
 from flexmeasures.api.communities.paging import one, page_of, read_page
 from flexmeasures.api.communities.shapes import ADDRESS, ADDRESS_FIELDS, ERRORS, listed, single
+from flexmeasures.api.door import read_clock
 from flexmeasures.api.openapi.operation import documented
 from flexmeasures.api.openapi.shapes import INTEGER, NUMBER, STRING, an_object, nullable
 from flexmeasures.services.communities.access import (
@@ -55,7 +56,7 @@ _LANDING = an_object(
 @in_transaction
 def get_projects(session: Session) -> Response:
     """List the self-consumption projects of the communities for which one works as a provider."""
-    projects, page = list_projects(session, sender(), present().date()), read_page()
+    projects, page = list_projects(session, sender(), read_clock().date()), read_page()
     return page_of([_describe_project(each) for each in page.cut(projects)], page, len(projects))
 
 
@@ -64,7 +65,7 @@ def get_projects(session: Session) -> Response:
 @in_transaction
 def get_project(session: Session, code: str) -> Response:
     """Tell what a project is, by the CAU of its self-consumption group."""
-    return one(_describe_project(find_project(session, sender(), code, present().date())))
+    return one(_describe_project(find_project(session, sender(), code, read_clock().date())))
 
 
 @blueprint.get("/energy-selfconsumption/projects/<code>/members")
@@ -74,7 +75,7 @@ def get_project(session: Session, code: str) -> Response:
 @in_transaction
 def get_project_members(session: Session, code: str) -> Response:
     """List the supply points of a project with their coefficients and owners."""
-    today = present().date()
+    today = read_clock().date()
     service = find_project(session, sender(), code, today)
     members, page = list_project_members(session, service, today), read_page()
     shown = [
@@ -123,7 +124,7 @@ def get_network(session: Session) -> Response:
 @in_transaction
 def get_landing(session: Session, community_id: str) -> Response:
     """Tell what a community shows to the public."""
-    view = view_community(session, find_landing(session, community_id), present().date())
+    view = view_community(session, find_landing(session, community_id), read_clock().date())
     return one(
         {
             "id": view.community.id,

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from flexmeasures.api.communities.door import (
     community_of_request,
     in_transaction,
-    present,
     read_days,
     read_id,
     register_errors,
@@ -20,6 +19,7 @@ from flexmeasures.api.communities.door import (
 from flexmeasures.api.communities.forms import COMMUNITY_HEADER, DAYS
 from flexmeasures.api.communities.paging import Page, page_of
 from flexmeasures.api.communities.shapes import ERRORS, error_shape, listed
+from flexmeasures.api.door import read_clock
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.openapi.shapes import BOOLEAN, NUMBER, STRING, Schema, an_object, nullable, one_of
 from flexmeasures.domain.errors import InvalidInput
@@ -83,7 +83,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 @in_transaction
 def get_statements(session: Session, service_id: str, member_id: str) -> Response:
     """Make the statements of a member; for the staff of its community."""
-    now = present()
+    now = read_clock()
     community = community_of_request(session, now)
     # Members read the figures of the community, but not each other's.
     find_community_of(session, sender(), community.id, now.date(), roles=("staff",))
@@ -97,7 +97,7 @@ def get_statements(session: Session, service_id: str, member_id: str) -> Respons
 def get_own_statements(session: Session, service_id: str) -> Response:
     """Make one's own statements."""
     view = find_member_service(session, sender(), read_id(service_id))
-    return _answer(session, view.service, view.inscriptions, present())
+    return _answer(session, view.service, view.inscriptions, read_clock())
 
 
 def _answer(session: Session, service: Any, inscriptions: Any, now: datetime) -> Response:

@@ -8,12 +8,12 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.client_door import client_view, now, read_object
+from flexmeasures.api.client_door import client_view, read_object
 from flexmeasures.api.client_tokens import answer_token_request
 from flexmeasures.api.coordination import webhooks
 from flexmeasures.api.coordination.shapes import read_place, read_report, read_text
 from flexmeasures.api.coordination.simulations import read_curve, read_targets
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.data.tables import DrEvent, DrLocation, DrResource
 from flexmeasures.domain.coordination.partner import write_timestamp
 from flexmeasures.services.coordination import partners, simulation
@@ -59,7 +59,7 @@ def _no_content() -> Response:
 @_route("POST", "/users", "write_vens")
 def add_user(session: Session, caller: Caller) -> Response:
     """Register a user."""
-    user = partners.add_user(session, caller, read_text(read_object(), "userId"), now())
+    user = partners.add_user(session, caller, read_text(read_object(), "userId"), read_clock())
     return json_response({"userId": user.user_id, "createdAt": write_timestamp(user.created_at)}, 201)
 
 
@@ -87,7 +87,7 @@ def find_user(session: Session, caller: Caller, user_id: str) -> Response:
 @_route("DELETE", "/users/<user_id>", "write_vens")
 def delete_user(session: Session, caller: Caller, user_id: str) -> Response:
     """Delete a user with all that belongs to it."""
-    partners.delete_user(session, caller, user_id, now())
+    partners.delete_user(session, caller, user_id, read_clock())
     return _no_content()
 
 
@@ -95,7 +95,7 @@ def delete_user(session: Session, caller: Caller, user_id: str) -> Response:
 def enrol_user(session: Session, caller: Caller, user_id: str) -> Response:
     """Let a user take part in a programme."""
     user = partners.find_user(session, caller, user_id)
-    partners.enrol(session, caller, user, read_text(read_object(), "program"), now())
+    partners.enrol(session, caller, user, read_text(read_object(), "program"), read_clock())
     return _no_content()
 
 
@@ -113,7 +113,7 @@ def add_location(session: Session, caller: Caller, user_id: str) -> Response:
     user = partners.find_user(session, caller, user_id)
     body = read_object()
     location_id = read_text(body, "locationId")
-    location = partners.add_location(session, caller, user, location_id, read_place(body), now())
+    location = partners.add_location(session, caller, user, location_id, read_place(body), read_clock())
     return json_response(_show_location(location), 201)
 
 
@@ -136,7 +136,7 @@ def move_location(session: Session, caller: Caller, user_id: str, location_id: s
     """Change where a location is."""
     user = partners.find_user(session, caller, user_id)
     location = partners.find_location(session, user, location_id)
-    partners.move_location(session, caller, location, read_place(read_object()), now())
+    partners.move_location(session, caller, location, read_place(read_object()), read_clock())
     return json_response(_show_location(location))
 
 
@@ -145,7 +145,7 @@ def add_resource(session: Session, caller: Caller, user_id: str, location_id: st
     """Register a resource at a location."""
     user = partners.find_user(session, caller, user_id)
     location = partners.find_location(session, user, location_id)
-    made = partners.add_resource(session, caller, user, location, _read_resource("resourceId"), now())
+    made = partners.add_resource(session, caller, user, location, _read_resource("resourceId"), read_clock())
     return json_response(_show_resource(made, location), 201)
 
 
@@ -163,7 +163,9 @@ def add_vehicle(session: Session, caller: Caller, user_id: str) -> Response:
     """Register a vehicle of a user."""
     user = partners.find_user(session, caller, user_id)
     new = _read_resource("vehicleId", "Vehicle")
-    return json_response(_show_resource(partners.add_resource(session, caller, user, None, new, now())), 201)
+    return json_response(
+        _show_resource(partners.add_resource(session, caller, user, None, new, read_clock())), 201
+    )
 
 
 @_route("GET", "/users/<user_id>/vehicles")
@@ -185,7 +187,7 @@ def find_resource(session: Session, caller: Caller, resource_id: str) -> Respons
 @_route("DELETE", "/resources/<resource_id>", "write_vens")
 def delete_resource(session: Session, caller: Caller, resource_id: str) -> Response:
     """Delete a resource or vehicle."""
-    partners.delete_partner_resource(session, caller, resource_id, now())
+    partners.delete_partner_resource(session, caller, resource_id, read_clock())
     return _no_content()
 
 
@@ -239,7 +241,7 @@ def _show_event(event: DrEvent, payload: dict[str, Any]) -> dict[str, Any]:
 def add_report(session: Session, caller: Caller) -> Response:
     """Take a report about an event."""
     report = read_report(read_object(), request.headers.get("Idempotency-Key"))
-    stored = take_report(session, caller, report, now())
+    stored = take_report(session, caller, report, read_clock())
     created = write_timestamp(stored.created_at)
     return json_response({"id": stored.id, "eventId": stored.event_id, "createdAt": created}, 201)
 
@@ -248,7 +250,7 @@ def add_report(session: Session, caller: Caller) -> Response:
 def show_compensation(session: Session, caller: Caller, user_id: str) -> Response:
     """Show what a user is paid this month, and what waits for a meter point."""
     user = partners.find_user(session, caller, user_id)
-    found = settle_user(session, caller, user, now(), current_app.config["FLEXMEASURES_TIMEZONE"])
+    found = settle_user(session, caller, user, read_clock(), current_app.config["FLEXMEASURES_TIMEZONE"])
     problems = []
     if found.amounts.blocked:
         message = "A location has no meter point; set meterPointIds before the end of the month."
@@ -270,8 +272,8 @@ def simulate_price_curve(session: Session, caller: Caller) -> Response:
     """Simulate a price curve; what is not said is drawn at random."""
     simulation.check_sandbox(caller)
     body = read_object(empty=True)
-    targets, curve = read_targets(body), read_curve(body, now())
-    event = simulation.simulate_curve(session, caller, targets, curve, now())
+    targets, curve = read_targets(body), read_curve(body, read_clock())
+    event = simulation.simulate_curve(session, caller, targets, curve, read_clock())
     return json_response(_show_events(session, caller, [event])[0], 201)
 
 
@@ -280,7 +282,7 @@ def simulate_limit(session: Session, caller: Caller) -> Response:
     """Simulate a power limit of 0 kW for two hours from now."""
     simulation.check_sandbox(caller)
     targets = read_targets(read_object(empty=True))
-    event = simulation.simulate_limit(session, caller, targets, now())
+    event = simulation.simulate_limit(session, caller, targets, read_clock())
     return json_response(_show_events(session, caller, [event])[0], 201)
 
 
@@ -289,7 +291,7 @@ def simulate_eligibility(session: Session, caller: Caller) -> Response:
     """Tell of eligibility at once; it does not change."""
     simulation.check_sandbox(caller)
     interval = current_app.config["FLEXMEASURES_ELIGIBILITY_INTERVAL"]
-    tell_eligibility(session, now(), interval, caller)
+    tell_eligibility(session, read_clock(), interval, caller)
     return _no_content()
 
 
@@ -297,7 +299,7 @@ def simulate_eligibility(session: Session, caller: Caller) -> Response:
 def simulate_partner(session: Session, caller: Caller) -> Response:
     """Register some users with locations and resources."""
     simulation.check_sandbox(caller)
-    users = simulation.simulate_partner(session, caller, now())
+    users = simulation.simulate_partner(session, caller, read_clock())
     return json_response({"users": [{"userId": user} for user in users]}, 201)
 
 

@@ -9,9 +9,9 @@ import orjson
 from flask import Response, current_app
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.client_door import now, read_object
+from flexmeasures.api.client_door import read_object
 from flexmeasures.api.coordination.shapes import read_text
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.connectors.callbacks import check_callback, send_once
 from flexmeasures.data.tables import DrSubscription
 from flexmeasures.domain.coordination.deliveries import sign
@@ -40,7 +40,7 @@ _MOST = 1000
 def add_webhook(session: Session, caller: Caller) -> Response:
     """Register a webhook."""
     made = subscriptions.create_subscription(
-        session, caller, _read(caller), "partner", key=current_app.config["SECRET_KEY"], now=now()
+        session, caller, _read(caller), "partner", key=current_app.config["SECRET_KEY"], now=read_clock()
     )
     return json_response(_show(made), 201)
 
@@ -62,7 +62,7 @@ def change_webhook(session: Session, caller: Caller, webhook_id: str) -> Respons
     """Change a webhook; one that was given up is tried again."""
     _find(session, caller, webhook_id)
     changed = subscriptions.update_subscription(
-        session, caller, webhook_id, _read(caller), key=current_app.config["SECRET_KEY"], now=now()
+        session, caller, webhook_id, _read(caller), key=current_app.config["SECRET_KEY"], now=read_clock()
     )
     return json_response(_show(changed))
 
@@ -70,7 +70,7 @@ def change_webhook(session: Session, caller: Caller, webhook_id: str) -> Respons
 def delete_webhook(session: Session, caller: Caller, webhook_id: str) -> Response:
     """Delete a webhook."""
     _find(session, caller, webhook_id)
-    subscriptions.delete_subscription(session, caller, webhook_id, now())
+    subscriptions.delete_subscription(session, caller, webhook_id, read_clock())
     return Response(status=204)
 
 
@@ -80,7 +80,7 @@ def try_webhook(session: Session, caller: Caller, webhook_id: str) -> Response:
     message = {
         "notificationId": str(uuid.uuid4()),
         "notificationType": "Test",
-        "notificationSentUtc": write_timestamp(now()),
+        "notificationSentUtc": write_timestamp(read_clock()),
     }
     body = orjson.dumps(message)
     secrets = decrypt(webhook.secrets, current_app.config["SECRET_KEY"]).get("callbacks") or [{}]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Response, current_app
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.data.tables import DrProgram, DrVen
 from flexmeasures.domain.coordination.notifications import Viewer
 from flexmeasures.domain.coordination.topics import Topics, topic_prefix

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, url_for
 
 from flexmeasures.api.client_door import client_view
 from flexmeasures.api.client_tokens import answer_token_request
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.openadr3.notifiers import show_notifiers, topic_services
 from flexmeasures.api.openadr3.ven_views import FormerResourceViews, GroupViews, ResourceViews, VenViews
 from flexmeasures.api.openadr3.versions import VERSIONS, Version

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.client_door import now, read_object
-from flexmeasures.api.http import json_response
+from flexmeasures.api.client_door import read_object
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.api.openadr3 import shapes
 from flexmeasures.api.openadr3.queries import read_id, read_listing, read_name
 from flexmeasures.api.openadr3.views import Views
@@ -69,16 +69,18 @@ class VenViews(_FormViews):
         form, sent = self.read_form(caller)
         if self.version.is_former and caller.is_business_logic:
             sent = Sent({"clientID": sent.content["venName"], **sent.content}, sent.former)
-        return self.show(session, caller, vens.create_ven(session, caller, form, sent, now()), 201)
+        return self.show(session, caller, vens.create_ven(session, caller, form, sent, read_clock()), 201)
 
     def update(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Change a VEN."""
         form, sent = self.read_form(caller)
-        return self.show(session, caller, vens.update_ven(session, caller, object_id, form, sent, now()))
+        return self.show(
+            session, caller, vens.update_ven(session, caller, object_id, form, sent, read_clock())
+        )
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Delete a VEN with its resources."""
-        return self.show(session, caller, vens.delete_ven(session, caller, object_id, now()))
+        return self.show(session, caller, vens.delete_ven(session, caller, object_id, read_clock()))
 
 
 class ResourceViews(_FormViews):
@@ -99,18 +101,18 @@ class ResourceViews(_FormViews):
     def create(self, session: Session, caller: Caller) -> Response:
         """Make a resource."""
         form, sent = self.read_form(caller)
-        made = resources.create_resource(session, caller, form, sent, now())
+        made = resources.create_resource(session, caller, form, sent, read_clock())
         return self.show(session, caller, made, 201)
 
     def update(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Change a resource."""
         form, sent = self.read_form(caller)
-        changed = resources.update_resource(session, caller, object_id, form, sent, now())
+        changed = resources.update_resource(session, caller, object_id, form, sent, read_clock())
         return self.show(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Delete a resource."""
-        return self.show(session, caller, resources.delete_resource(session, caller, object_id, now()))
+        return self.show(session, caller, resources.delete_resource(session, caller, object_id, read_clock()))
 
 
 class FormerResourceViews(ResourceViews):
@@ -127,7 +129,7 @@ class FormerResourceViews(ResourceViews):
         """Make a resource of a VEN."""
         find_visible(session, DrVen, caller, ven_id)
         form, sent = self.read_form(caller)
-        made = resources.create_resource(session, caller, form, _of_ven(sent, ven_id), now())
+        made = resources.create_resource(session, caller, form, _of_ven(sent, ven_id), read_clock())
         return self.show(session, caller, made, 201)
 
     def find(self, session: Session, caller: Caller, object_id: str, ven_id: str = "") -> Response:
@@ -139,7 +141,9 @@ class FormerResourceViews(ResourceViews):
         """Change a resource of a VEN."""
         form, sent = self.read_form(caller)
         _check_ven(session, caller, object_id, ven_id)
-        changed = resources.update_resource(session, caller, object_id, form, _of_ven(sent, ven_id), now())
+        changed = resources.update_resource(
+            session, caller, object_id, form, _of_ven(sent, ven_id), read_clock()
+        )
         return self.show(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str, ven_id: str = "") -> Response:
@@ -174,19 +178,19 @@ class GroupViews(Views):
 
     def create(self, session: Session, caller: Caller) -> Response:
         """Make a group."""
-        made = resources.create_group(session, caller, self._read(), now())
+        made = resources.create_group(session, caller, self._read(), read_clock())
         return self._answer(session, caller, made, 201)
 
     def update(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Change a group."""
-        changed = resources.update_group(session, caller, object_id, self._read(), now())
+        changed = resources.update_group(session, caller, object_id, self._read(), read_clock())
         return self._answer(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Delete a group; what is in it stays."""
         group = resources.find_group(session, caller, object_id)
         (document,) = resources.group_documents(session, caller, [group])
-        resources.delete_group(session, caller, object_id, now())
+        resources.delete_group(session, caller, object_id, read_clock())
         return json_response(document)
 
     def _read(self) -> Sent:

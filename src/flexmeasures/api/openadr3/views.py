@@ -7,8 +7,8 @@ from typing import Any
 from flask import Response, current_app
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.client_door import now, read_object
-from flexmeasures.api.http import json_response
+from flexmeasures.api.client_door import read_object
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.api.openadr3.queries import (
     read_flag,
     read_id,
@@ -86,16 +86,18 @@ class ProgramViews(Views):
 
     def create(self, session: Session, caller: Caller) -> Response:
         """Make a programme."""
-        return self.show(session, caller, programs.create_program(session, caller, self.read(), now()), 201)
+        return self.show(
+            session, caller, programs.create_program(session, caller, self.read(), read_clock()), 201
+        )
 
     def update(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Change a programme."""
-        changed = programs.update_program(session, caller, object_id, self.read(), now())
+        changed = programs.update_program(session, caller, object_id, self.read(), read_clock())
         return self.show(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Delete a programme."""
-        return self.show(session, caller, programs.delete_program(session, caller, object_id, now()))
+        return self.show(session, caller, programs.delete_program(session, caller, object_id, read_clock()))
 
 
 class EventViews(Views):
@@ -105,7 +107,7 @@ class EventViews(Views):
 
     def search(self, session: Session, caller: Caller) -> Response:
         """List events."""
-        active_at = now() if read_flag("active") else None
+        active_at = read_clock() if read_flag("active") else None
         wanted = events.EventFilter(read_id("programID"), active_at)
         listing = read_listing(self.version)
         found = events.list_events(session, caller, listing, wanted)
@@ -113,16 +115,18 @@ class EventViews(Views):
 
     def create(self, session: Session, caller: Caller) -> Response:
         """Make an event."""
-        return self.show(session, caller, events.create_event(session, caller, self.read(), now()), 201)
+        return self.show(
+            session, caller, events.create_event(session, caller, self.read(), read_clock()), 201
+        )
 
     def update(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Change an event."""
-        changed = events.update_event(session, caller, object_id, self.read(), now())
+        changed = events.update_event(session, caller, object_id, self.read(), read_clock())
         return self.show(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Cancel an event."""
-        return self.show(session, caller, events.delete_event(session, caller, object_id, now()))
+        return self.show(session, caller, events.delete_event(session, caller, object_id, read_clock()))
 
 
 class ReportViews(Views):
@@ -138,16 +142,18 @@ class ReportViews(Views):
 
     def create(self, session: Session, caller: Caller) -> Response:
         """Take a report."""
-        return self.show(session, caller, reports.create_report(session, caller, self.read(), now()), 201)
+        return self.show(
+            session, caller, reports.create_report(session, caller, self.read(), read_clock()), 201
+        )
 
     def update(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Replace a report."""
-        changed = reports.update_report(session, caller, object_id, self.read(), now())
+        changed = reports.update_report(session, caller, object_id, self.read(), read_clock())
         return self.show(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Delete a report."""
-        return self.show(session, caller, reports.delete_report(session, caller, object_id, now()))
+        return self.show(session, caller, reports.delete_report(session, caller, object_id, read_clock()))
 
 
 class SubscriptionViews(Views):
@@ -167,7 +173,7 @@ class SubscriptionViews(Views):
         """Make a subscription, if its callbacks can be verified."""
         sent = self._read_verified(caller)
         made = subscriptions.create_subscription(
-            session, caller, sent, self.version.name, key=current_app.config["SECRET_KEY"], now=now()
+            session, caller, sent, self.version.name, key=current_app.config["SECRET_KEY"], now=read_clock()
         )
         return self.show(session, caller, made, 201)
 
@@ -176,14 +182,14 @@ class SubscriptionViews(Views):
         find_visible(session, DrSubscription, caller, object_id)
         sent = self._read_verified(caller)
         changed = subscriptions.update_subscription(
-            session, caller, object_id, sent, key=current_app.config["SECRET_KEY"], now=now()
+            session, caller, object_id, sent, key=current_app.config["SECRET_KEY"], now=read_clock()
         )
         return self.show(session, caller, changed)
 
     def delete(self, session: Session, caller: Caller, object_id: str) -> Response:
         """Delete a subscription."""
         return self.show(
-            session, caller, subscriptions.delete_subscription(session, caller, object_id, now())
+            session, caller, subscriptions.delete_subscription(session, caller, object_id, read_clock())
         )
 
     def _read_verified(self, caller: Caller) -> Sent:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.rest.answers import ASSET, ASSETS, BAD_FIELDS, BAD_ID, FORBIDDEN, NOT_FOUND, NOT_JSON
 from flexmeasures.api.rest.door import in_transaction, read_arguments, read_id, read_json, sender

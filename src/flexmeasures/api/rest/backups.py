@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, current_app, request
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.openapi.shapes import STRING, an_object, component, one_of
 from flexmeasures.api.rest.answers import FORBIDDEN

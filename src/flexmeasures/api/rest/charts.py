@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic.json_schema import WithJsonSchema
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.rest.answers import BAD_FIELDS, FORBIDDEN, NOT_FOUND
 from flexmeasures.api.rest.door import in_transaction, read_arguments, sender

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from flask_login import current_user
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.rest.answers import BAD_FIELDS, FORBIDDEN, NOT_FOUND, RECORDS, SENSOR
 from flexmeasures.api.rest.door import in_transaction, read_arguments, sender
@@ -77,7 +76,7 @@ def get_sensor(session: Session, sensor_id: int) -> Response:
     """Tell what a sensor is called, its time zone, and from when to when there are data; for admins."""
     sender("admin")
     sensor = find_sensor(session, sensor_id)
-    start, end = sensor_time_range(session, sensor, datetime.now(UTC))
+    start, end = sensor_time_range(session, sensor, read_clock())
     return json_response(
         {
             "name": sensor.name,

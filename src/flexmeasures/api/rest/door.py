@@ -8,25 +8,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import flask
 import orjson
 from flask import Request, Response, current_app
-from flask_login import current_user
-from sqlalchemy.exc import IntegrityError
 
 from flexmeasures.api.bodies import loads
-from flexmeasures.api.http import NotJson, json_response
+from flexmeasures.api.door import CLASH, NotJson, Refused, json_response, logged_in_user, work_in_transaction
 from flexmeasures.api.rest.forms import refuse
-from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNEXPECTED_PARAMS, Refusal, refusal_of
-from flexmeasures.data.database import db
-from flexmeasures.data.faults import try_again
+from flexmeasures.api.usef.statuses import REQUIRED_INFO_MISSING, UNEXPECTED_PARAMS, refusal_of
 from flexmeasures.data.tables import User
 from flexmeasures.domain.errors import (
     Conflict,
     FlexError,
     NotAllowed,
     NotFound,
-    StoreUnavailable,
     UpstreamFailure,
 )
 from flexmeasures.services.assets import FieldErrors
@@ -41,8 +35,6 @@ _ID = re.compile(r"-?\d{1,40}", re.ASCII)
 
 View = Callable[..., Response]
 
-_CLASH = "It contradicts what is stored already. Nothing was changed."
-
 
 def in_transaction(view: View) -> Callable[..., Response]:
     """Let a view work in the transaction of its request: all that it does is stored, or nothing.
@@ -52,49 +44,24 @@ def in_transaction(view: View) -> Callable[..., Response]:
 
     @functools.wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
-        session = db.session
-
-        def work() -> Response:
-            response = view(session, *args, **kwargs)
-            session.commit()
-            return response
-
-        try:
-            return try_again(session, work)
-        except NotJson:
-            session.rollback()
-            return json_response({"description": "Not a JSON.", "status": 400}, 400)
-        except Refusal as refusal:
-            session.rollback()
-            return json_response(refusal.body, refusal.status.http)
-        except StoreUnavailable:
-            raise  # the whole app's answer
-        except FlexError as error:
-            session.rollback()
-            return _refuse(error)
-        except IntegrityError:
-            # Somebody else stored the same name between our look and our write.
-            session.rollback()
-            log.info("A request lost a race for a unique value", exc_info=True)
-            return _refuse(Conflict(_CLASH))
+        return work_in_transaction(lambda session: view(session, *args, **kwargs), _refuse)
 
     return answer
 
 
-def _refuse(error: FlexError) -> Response:
+def _refuse(error: FlexError | Refused) -> Response:
     """Say what is wrong in the words of the REST part of the API."""
-    if isinstance(error, FieldErrors):
-        refusal = refuse("json", error.errors)
-        return json_response(refusal.body, refusal.status.http)
+    if isinstance(error, NotJson):
+        return json_response({"description": "Not a JSON.", "status": 400}, 400)
     if isinstance(error, NotFound):
         return json_response({"message": str(error), "status": 404}, 404)
     if isinstance(error, NotAllowed):
         return json_response({"message": str(error), "status": "FORBIDDEN"}, 403)
     if isinstance(error, Conflict):
-        return json_response({"message": _CLASH, "detail": str(error), "status": 400}, 400)
+        return json_response({"message": CLASH, "detail": str(error), "status": 400}, 400)
     if isinstance(error, UpstreamFailure):
         log.error("Something that we depend on failed: %s", error, exc_info=error)
-    refusal = refusal_of(error)
+    refusal = refuse("json", error.errors) if isinstance(error, FieldErrors) else refusal_of(error)
     return json_response(refusal.body, refusal.status.http)
 
 
@@ -128,9 +95,7 @@ def sender(*roles: str) -> User:
         Unauthorized: If nobody is logged in and there is no valid token.
         NotAllowed: If the user has none of the roles.
     """
-    if not current_user.is_authenticated:
-        flask.abort(401)
-    user: User = current_user
+    user = logged_in_user()
     if has_role(user, "anonymous"):
         raise NotAllowed("An anonymous user may not do this. Log in with an account of your own.")
     if roles and not has_role(user, "admin", *roles):

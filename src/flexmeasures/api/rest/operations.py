@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response, read_clock
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.openapi.shapes import INSTANT, INTEGER, STRING, an_object, one_of
 from flexmeasures.api.rest.answers import FORBIDDEN, LAST_RUN, with_status
@@ -124,7 +123,7 @@ def post_latest_task_run(session: Session) -> Response:
         return json_response({"status": "ERROR", "reason": "No task name given."}, 400)
     succeeded = fields.get("status", "True").lower() == "true"
     try:
-        at = parse_instant(fields["datetime"], "datetime") if "datetime" in fields else datetime.now(UTC)
+        at = parse_instant(fields["datetime"], "datetime") if "datetime" in fields else read_clock()
         record_task_run(session, TaskRun(name, at, succeeded))
     except InvalidInput as error:
         return json_response({"status": "ERROR", "reason": str(error)}, 400)

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 from flask_login import current_user
 
 from flexmeasures._version import __version__
-from flexmeasures.api.http import NotJson, json_response, read_body
+from flexmeasures.api.door import NotJson, json_response, read_body
 from flexmeasures.api.openapi.operation import Answer, documented
 from flexmeasures.api.openapi.shapes import INTEGER, STRING, an_object
 from flexmeasures.api.rest.answers import TOKEN_REFUSED, VERSIONS_LIST, with_status

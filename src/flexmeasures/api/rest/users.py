@@ -10,7 +10,7 @@ from flask_security.recoverable import send_password_reset_notice, send_reset_pa
 from pydantic import Field, field_validator
 from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.api.openapi.operation import documented
 from flexmeasures.api.rest.answers import (
     BAD_FIELDS,

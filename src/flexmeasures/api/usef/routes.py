@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import flask
 from flask import Blueprint, Flask, Response, current_app, request
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
-from flexmeasures.api.http import NotJson, json_response, read_body, read_query
+from flexmeasures.api.door import (
+    NotJson,
+    Refused,
+    json_response,
+    logged_in_user,
+    read_body,
+    read_clock,
+    read_query,
+    work_in_transaction,
+)
 from flexmeasures.api.openapi.operation import describe
 from flexmeasures.api.openapi.services import describe_service
 from flexmeasures.api.usef import statuses
-from flexmeasures.api.usef.call import Body, Call
-from flexmeasures.api.usef.statuses import PROCESSED, PartlyRefused, Refusal, refusal_of
+from flexmeasures.api.usef.call import Call
+from flexmeasures.api.usef.statuses import PROCESSED, PartlyRefused, refusal_of
 from flexmeasures.api.usef.versions import SERVICES, VERSIONS, Service, Version
 from flexmeasures.api.usef.views import VIEWS
-from flexmeasures.data.database import db, redis_connection
-from flexmeasures.data.faults import try_again
+from flexmeasures.data.database import redis_connection
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.services.users import has_role
 
@@ -50,52 +57,44 @@ def _snake_case(name: str) -> str:
 
 def _make_view(version: Version, service: Service) -> Any:
     def view() -> Response:
-        session = db.session
-        try:
-            return _call(version, service)
-        except NotJson:
-            session.rollback()
-            return json_response({"description": "Not a JSON.", "status": 400}, 400)
-        except (Refusal, FlexError) as error:
-            session.rollback()
-            refusal = error if isinstance(error, Refusal) else refusal_of(error)
-            return json_response({"type": service.response_type, **refusal.body}, refusal.status.http)
+        return work_in_transaction(partial(_answer, version, service), partial(_refuse, service))
 
     view.__doc__ = service.description
     return describe(view, partial(describe_service, version, service))
 
 
-def _call(version: Version, service: Service) -> Response:
+def _answer(version: Version, service: Service, session: Session) -> Response:
+    """Let a view work, and word its answer; what is new of a message that is refused in part is stored."""
     if not service.public:
         _check_sender(service)
     raw = read_body(request) if request.method == "POST" else read_query(request)
     call = Call(
-        session=db.session,
+        session=session,
         redis=redis_connection(current_app),
         user=current_user,
         version=version,
         config=current_app.config,
         host=request.host,
-        now=datetime.now(UTC),
+        now=read_clock(),
     )
-    body, status = try_again(call.session, partial(_answer, service, call, raw))
-    response = json_response({"type": service.response_type, **body}, status)
-    for follow_up in call.follow_ups:
-        response.call_on_close(follow_up)
-    return response
-
-
-def _answer(service: Service, call: Call, raw: Mapping[str, Any]) -> tuple[Body, int]:
-    """Let a view work, in a transaction of its own; give the answer and its HTTP code."""
-    call.follow_ups.clear()
     status = PROCESSED.http
     try:
         body = VIEWS[service.name](call, raw)
         body = {**body, **_outcome(body)}
     except PartlyRefused as refusal:
         body, status = refusal.body, refusal.status.http
-    call.session.commit()
-    return body, status
+    response = json_response({"type": service.response_type, **body}, status)
+    for follow_up in call.follow_ups:
+        response.call_on_close(follow_up)
+    return response
+
+
+def _refuse(service: Service, error: FlexError | Refused) -> Response:
+    """Say what is wrong with a documented status."""
+    if isinstance(error, NotJson):
+        return json_response({"description": "Not a JSON.", "status": 400}, 400)
+    refusal = refusal_of(error)
+    return json_response({"type": service.response_type, **refusal.body}, refusal.status.http)
 
 
 def _outcome(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,13 +110,12 @@ def _check_sender(service: Service) -> None:
     Raises:
         Refusal: If not; never says more than the user's own roles.
     """
-    if not current_user.is_authenticated:
-        flask.abort(401)
-    if has_role(current_user, "anonymous"):
+    user = logged_in_user()
+    if has_role(user, "anonymous"):
         raise statuses.INVALID_SENDER("You are an anonymous user.")
-    if has_role(current_user, "admin", *service.allowed_roles):
+    if has_role(user, "admin", *service.allowed_roles):
         return
-    own = " and ".join(_with_article(role.name) for role in current_user.roles)
+    own = " and ".join(_with_article(role.name) for role in user.roles)
     accepted = ", ".join(f"{role}s" for role in service.allowed_roles)
     raise statuses.INVALID_SENDER(
         f"You {f'are {own}' if own else 'have no role'}, but this service is for {accepted}."

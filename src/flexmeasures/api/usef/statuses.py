@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flexmeasures.api.door import Clash, Refused
 from flexmeasures.domain import errors
 from flexmeasures.services.assets import UnknownAsset
 from flexmeasures.services.record_beliefs import TooManyValues
@@ -42,7 +43,7 @@ class Status:
         return Refusal(self, fields={location: dict(errors)})
 
 
-class Refusal(Exception):
+class Refusal(Refused):
     """A request is refused with a documented status."""
 
     def __init__(self, status: Status, detail: str = "", fields: Mapping[str, Any] | None = None) -> None:
@@ -120,6 +121,7 @@ _OF_ERROR: tuple[tuple[type[errors.FlexError], Status], ...] = (
     # The first class that fits counts, so subclasses stand before their parents.
     (TooManyValues, TOO_LARGE),
     (OutdatedEvent, OUTDATED_UDI_EVENT),
+    (Clash, UNPROCESSABLE_ENTITY),
     (errors.Conflict, ALREADY_RECEIVED),
     (errors.NaiveTime, INVALID_TIMEZONE),
     (errors.InvalidTime, INVALID_DATETIME),
@@ -137,8 +139,10 @@ _OF_ERROR: tuple[tuple[type[errors.FlexError], Status], ...] = (
 )
 
 
-def refusal_of(error: errors.FlexError) -> Refusal:
-    """Translate an error of the domain into a documented status."""
+def refusal_of(error: errors.FlexError | Refused) -> Refusal:
+    """Translate an error of the domain into a documented status; what is one already stays it."""
+    if isinstance(error, Refusal):
+        return error
     for kind, status in _OF_ERROR:
         if isinstance(error, kind):
             return status(str(error))

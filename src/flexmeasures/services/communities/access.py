@@ -24,8 +24,8 @@ from flexmeasures.domain.communities.life_cycle import ServiceStatus
 from flexmeasures.domain.errors import NotAllowed, NotFound
 from flexmeasures.domain.rights import Action, Kind, Thing, may
 from flexmeasures.services.communities.blocks import read_coefficients_of, takes_part
-from flexmeasures.services.rights import actor_of
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.services.rights import actor_of, may_everywhere
+from flexmeasures.services.users import has_role
 
 __all__ = [
     "MemberView",
@@ -214,7 +214,7 @@ def list_projects(session: Session, user: User, today: date) -> list[CommunitySe
         .where(CommunityService.cau.is_not(None), CommunityService.status != ServiceStatus.DRAFT)
         .order_by(CommunityService.cau)
     )
-    if not is_admin(user):
+    if not may_everywhere(user, Action.READ):
         providing = select(CommunityMember.community_id).where(
             CommunityMember.user_id == user.id,
             CommunityMember.role == "provider",

@@ -28,11 +28,12 @@ from flexmeasures.services.edit_assets import AssetChanges, delete_asset, edit_a
 from flexmeasures.services.latest_power import read_latest_powers
 from flexmeasures.services.monitoring.rules import read_own_rule
 from flexmeasures.services.resources import Resource
+from flexmeasures.services.rights import may_everywhere
 from flexmeasures.services.schedules.next_actions import is_store
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, flexible_asset_ids
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
 from flexmeasures.services.show_asset import FLEX_FIELDS, count_beliefs, list_parts, list_sensors
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import blueprint, needs_login
 from flexmeasures.ui.charts import Chart, Line, charts_response, download
 from flexmeasures.ui.csrf import csrf_fault
@@ -77,7 +78,9 @@ def _show(asset: Any, form: FormState) -> str:
         parts=list_parts(db.session, asset),
         readings=count_beliefs(db.session, asset),
         is_flexible=asset.id
-        in flexible_asset_ids(db.session, None if is_admin(current_user) else asset.owner_id),
+        in flexible_asset_ids(
+            db.session, None if may_everywhere(current_user, Action.READ) else asset.owner_id
+        ),
         flex_fields=FLEX_FIELDS,
         is_store=is_store(asset, None),
         may_change=not has_role(current_user, "anonymous"),

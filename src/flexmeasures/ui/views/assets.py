@@ -13,6 +13,7 @@ from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.addresses import ConnectionAddress, NamingAuthority
 from flexmeasures.domain.errors import BadAddress, Conflict, FlexError
+from flexmeasures.domain.rights import Action
 from flexmeasures.services.analytics import list_markets
 from flexmeasures.services.assets import (
     FieldErrors,
@@ -22,7 +23,8 @@ from flexmeasures.services.assets import (
     list_assets_of,
     visible_assets,
 )
-from flexmeasures.services.users import has_role, is_admin, list_users
+from flexmeasures.services.rights import may_everywhere
+from flexmeasures.services.users import has_role, list_users
 from flexmeasures.ui.blueprint import blueprint, needs_login
 from flexmeasures.ui.csrf import csrf_fault
 from flexmeasures.ui.forms import FormState, keeps_typed, read_minutes, read_number
@@ -73,7 +75,7 @@ def entity_address(asset: Any) -> str:
 @needs_login
 def new_asset() -> str:
     """Show the form for a new asset; for admins."""
-    if not is_admin(current_user):
+    if not may_everywhere(current_user, Action.CREATE_CHILDREN):
         abort(403)
     return _show_new(FormState({"event_resolution": "15", "unit": "MW", "asset_type_name": "battery"}))
 
@@ -97,7 +99,7 @@ def form_choices() -> dict[str, Any]:
 @needs_login
 def create_new_asset() -> str | BaseResponse | tuple[str, int]:
     """Make the asset that was described; for admins."""
-    if not is_admin(current_user):
+    if not may_everywhere(current_user, Action.CREATE_CHILDREN):
         abort(403)
     form = FormState(dict(request.form))
     new = _read_new(form)

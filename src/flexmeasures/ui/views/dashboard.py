@@ -13,12 +13,14 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from flexmeasures.data.database import db
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.rights import Action
 from flexmeasures.services.assets import find_visible_asset, list_all_assets, visible_assets
 from flexmeasures.services.latest_power import LatestPower, read_latest_powers
 from flexmeasures.services.monitoring.alerts import count_waiting
 from flexmeasures.services.resources import list_groups
+from flexmeasures.services.rights import may_everywhere
 from flexmeasures.services.schedules.next_actions import NextAction, read_next_actions
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import blueprint, needs_login
 from flexmeasures.ui.filters import people_power
 from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
@@ -48,7 +50,9 @@ def show_dashboard() -> str | BaseResponse:
     latest = read_latest_powers(db.session, assets, look_until(now))
     upcoming = read_next_actions(db.session, assets, now)
     is_demo = current_app.config["FLEXMEASURES_MODE"] == "demo"
-    everybody = list_all_assets(db.session) if is_demo and not is_admin(current_user) else assets
+    everybody = (
+        list_all_assets(db.session) if is_demo and not may_everywhere(current_user, Action.READ) else assets
+    )
     groups = list_groups(everybody)
     shown = {asset.id for asset in assets}
     alerts = count_waiting(db.session, current_user)

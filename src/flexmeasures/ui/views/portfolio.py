@@ -14,7 +14,8 @@ from flexmeasures.services.assets import visible_assets
 from flexmeasures.services.flexibility.order import list_orders
 from flexmeasures.services.flexibility.settle import settle_orders, sum_up
 from flexmeasures.services.portfolio_overview import PortfolioOverview, PortfolioQuestion, read_portfolio
-from flexmeasures.services.users import has_role, is_admin
+from flexmeasures.services.rights import owner_scope
+from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import OWNER_ROLES, blueprint, needs_roles
 from flexmeasures.ui.charts import Chart, Line
 from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
@@ -40,7 +41,7 @@ def show_portfolio() -> str:
     """Show the portfolio in a window."""
     window, now = page_window(), datetime.now(UTC)
     found = _read(window, now)
-    owner = None if is_admin(current_user) else current_user.id
+    owner = owner_scope(current_user)
     orders = list_orders(db.session, owner_id=owner, start=window.start, end=window.end)
     return render_flexmeasures_template(
         "pages/portfolio.html",
