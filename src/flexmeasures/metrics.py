@@ -94,12 +94,12 @@ class Metrics:
         self._soon = Soon(self.flush, pause)
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
-        self._pending: Counter[tuple[str, ...]] = Counter()
+        self._pending: Counter[tuple[str, ...]] = Counter()  # sums of floats as well
 
     def count(self, metric: Metric, *labels: str, amount: float = 1) -> None:
         """Add to a counter."""
         with self._lock:
-            self._pending[metric.name, *labels] += amount
+            self._pending[metric.name, *labels] += amount  # type: ignore[assignment]
         self._soon.wake()
 
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
@@ -107,7 +107,7 @@ class Metrics:
         bucket = next((str(bound) for bound in metric.bounds if value <= bound), "+Inf")
         with self._lock:
             self._pending[metric.name, *labels, bucket] += 1
-            self._pending[metric.name, *labels, "sum"] += value
+            self._pending[metric.name, *labels, "sum"] += value  # type: ignore[assignment]
         self._soon.wake()
 
     def flush(self) -> int:
@@ -142,7 +142,7 @@ class Metrics:
         """
         self.flush()
         read: dict[str, dict[tuple[str, ...], float]] = {metric.name: {} for metric in METRICS}
-        for key, value in self._connect().hgetall(KEY).items():  # type: ignore[union-attr]
+        for key, value in self._connect().hgetall(KEY).items():
             name, *labels = json.loads(key)
             if name in read:  # another version may have counted more
                 read[name][tuple(labels)] = float(value)

@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, g, request
 
 from flexmeasures._version import __version__
 from flexmeasures.api.access import loggable_path
-from flexmeasures.api.http import json_response
+from flexmeasures.api.door import json_response
 from flexmeasures.data.database import redis_connection, store_states
 from flexmeasures.jobs.overview import list_queues, list_workers
 from flexmeasures.metrics import REQUEST_SECONDS, REQUESTS, Metric, Metrics, render, render_metric
@@ -96,7 +96,7 @@ def _gauges(app: Flask, states: Mapping[str, bool]) -> Iterator[str]:
     yield render_metric(_UP, {(name,): float(up) for name, up in states.items()}, "gauge")
     if states["job_store"]:
         lines = list_queues(redis_connection(app))
-        jobs = {(line.name, "waiting"): line.waiting for line in lines}
+        jobs: dict[tuple[str, ...], float] = {(line.name, "waiting"): line.waiting for line in lines}
         jobs |= {(line.name, "running"): line.running for line in lines}
         yield render_metric(_QUEUES, jobs, "gauge")
         yield render_metric(_WORKERS, {(): len(list_workers(redis_connection(app)))}, "gauge")

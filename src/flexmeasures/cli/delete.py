@@ -156,7 +156,8 @@ def delete_prognoses(kind: str | None, thing_id: int | None, yes: bool) -> None:
     if thing_id is None:
         connection = redis_connection(current_app)
         for queue, name in (("forecasting", "Forecast"), ("scheduling", "Schedule")):
-            click.echo(f"Deleted {get_queue(connection, queue).empty()} {name} Jobs")
+            deleted = get_queue(connection, queue).empty()  # type: ignore[no-untyped-call]
+            click.echo(f"Deleted {deleted} {name} Jobs")
     for name, count in _remove_by_kind(kind, thing_id, measured=False).items():
         click.echo(f"Deleted {count} {_NAMES[name]} Forecasts")
 

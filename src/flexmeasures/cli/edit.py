@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 from flexmeasures.cli.add_accounts import create_told
 from flexmeasures.cli.parameters import JsonObject
 from flexmeasures.data.database import db
-from flexmeasures.data.tables import Asset
+from flexmeasures.data.tables import Account, Asset, Sensor
 from flexmeasures.services.accounts import find_account
 from flexmeasures.services.edit_assets import AssetChanges, edit_asset
 from flexmeasures.services.edit_things import (
@@ -154,7 +154,7 @@ def edit_attribute(
     value = _read_value(given)
 
     def change(session: Any, _: Any) -> int:
-        rows = [
+        rows: list[Account | Asset | Sensor] = [
             *(find_account(session, one) for one in accounts),
             *(find_asset_row(session, one) for one in asset_ids),
             *(find_sensor_row(session, one) for one in sensor_ids),

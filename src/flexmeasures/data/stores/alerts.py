@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from flexmeasures.data.tables import Alert, Asset, Sensor
@@ -31,9 +32,9 @@ def lock_current_alerts(session: Session, since: datetime) -> list[Alert]:
     return list(session.scalars(query))
 
 
-def _query(owner_id: int | None, *conditions: ColumnElement[bool]) -> Select[tuple[Alert, Asset]]:
+def _query(owner_id: int | None, *conditions: ColumnElement[bool]) -> Any:
     """Write the query for alerts with their assets, the newest first; None: of all owners."""
-    query = (
+    query: Any = (
         select(Alert, Asset)
         .join(Alert.sensor)
         .join(Asset, Asset.id == Sensor.asset_id)
