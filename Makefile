@@ -98,8 +98,10 @@ imports: $(VENV)/.installed-test
 unit: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest tests/unit
 
-docs: $(VENV)/.installed-test ## Write the generated parts of the documentation
+docs: $(VENV)/.installed-test ## Write the generated parts of the documentation, and build it as a site (src/flexmeasures/ui/site)
 	@$(BIN)/python docs/reference/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+	@echo "The site is served at /docs/handbook/ by flexmeasures run, and stands in src/flexmeasures/ui/site."
 
 accuracy: $(VENV)/.installed ## Measure the accuracy of forecasts on the series in the folder DATA, and write the page
 	@$(BIN)/python docs/reference/accuracy_report.py $(DATA)
@@ -107,13 +109,32 @@ accuracy: $(VENV)/.installed ## Measure the accuracy of forecasts on the series 
 e2e: $(VENV)/.installed-test ## Stories through a real browser (Debian: apt-get install chromium)
 	@$(BIN)/python -m pytest -m e2e
 
-dist: $(VENV)/.installed-test ## Build a wheel and a source distribution into dist, and check both
+dist: docs ## Build a wheel and a source distribution into dist, and check both
 	@$(INSTALL) --quiet $(LOCKED) build twine
 	@rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/python -m twine check --strict dist/*
 
 peers: $(VENV)/.installed-test ## Independent OpenADR 3 clients against our server, each in an environment of its own
 	@$(BIN)/python tools/peers.py
 	@$(BIN)/python -m pytest tests/peers
+
+# As the documentation of 0.4 calls them.
+.PHONY: install-for-dev install-deps install-flexmeasures freeze-deps upgrade-deps update-docs show-data-model upgrade-db
+install-for-dev: $(VENV)/.installed-test ## Install everything that developing needs
+
+install-deps install-flexmeasures: $(VENV)/.installed
+
+freeze-deps: lock
+
+upgrade-deps:
+	@$(MAKE) lock UPGRADE=1
+
+update-docs: docs
+
+upgrade-db: $(VENV)/.installed ## Bring the tables of the configured database up to date
+	@$(BIN)/flexmeasures db upgrade
+
+show-data-model: $(VENV)/.installed ## Draw the tables and how they refer to each other (data-model.svg, or .dot without Graphviz)
+	@$(BIN)/python tools/data_model.py
 
 vendor: | $(BIN)/python ## Fetch anew what pages load in browsers (needs npm)
 	@$(BIN)/python tools/vendor.py
@@ -125,4 +146,4 @@ mutants: $(VENV)/.installed-test ## Put one fault after the other into the code 
 	@$(BIN)/python -m tests.mutants $(ONLY)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(NEWEST) $(LOWEST) .venv-peers instance build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NEWEST) $(LOWEST) .venv-peers instance build dist src/flexmeasures/ui/site data-model.* src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -27,7 +27,7 @@ from flexmeasures.api.usef import routes
 from flexmeasures.auth import browsers, hosts
 from flexmeasures.auth import setup as auth
 from flexmeasures.foundation import lay_foundation
-from flexmeasures.ui import api_docs, views
+from flexmeasures.ui import api_docs, handbook, views
 
 __all__ = ["add_doors", "create"]
 
@@ -84,6 +84,7 @@ def add_doors(app: Flask) -> None:
     app.register_blueprint(openapi.blueprint)
     views.register(app)
     app.register_blueprint(api_docs.blueprint)
+    app.register_blueprint(handbook.blueprint)
     observing.register(app)
     problem.register(app)
     plugins.register(app)

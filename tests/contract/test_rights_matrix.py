@@ -168,6 +168,7 @@ WITHOUT_A_THING = {
         "GET /reset/<token>",
         "POST /reset/<token>",
     ),
+    *("GET /docs/handbook/", "GET /docs/handbook/<path:name>"),
     *("GET /verify", "POST /verify", "POST /api/requestAuthToken"),
     *(
         "GET /api/ops/ping",

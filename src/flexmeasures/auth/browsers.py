@@ -18,7 +18,7 @@ __all__ = ["SecureCookies", "register"]
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
 _USUAL_PORTS = {"http": 80, "https": 443}
 
-_OUR_PAGES = ("flexmeasures_ui", "flexmeasures_docs", "security", None)
+_OUR_PAGES = ("flexmeasures_ui", "flexmeasures_docs", "flexmeasures_handbook", "security", None)
 """Blueprints whose pages have no scripts or frames of others; those of plugins set headers of their own."""
 
 _CONTENT_POLICY = (
