@@ -179,17 +179,17 @@ _COLUMNS = (
     "is_in_time",
     "has_meter_point",
     "amount",
+    "baseline",
 )
 
 
 def _settled(line: Settlement) -> dict[str, Any]:
-    row = {name: getattr(line, name) for name in _COLUMNS if name != "amount"}
-    amount = -line.price_delta * line.kilowatt_hours if line.price_delta < 0 and line.is_in_time else 0
+    row = {name: getattr(line, name) for name in _COLUMNS}
+    decimals = ("kilowatt_hours", "price_delta", "amount")
     return row | {
         "slot_start": line.slot_start.isoformat(),
-        "kilowatt_hours": str(line.kilowatt_hours),
-        "price_delta": str(line.price_delta),
-        "amount": str(amount),
+        **{name: str(row[name]) for name in decimals},
+        "baseline": None if line.baseline is None else str(line.baseline),
     }
 
 

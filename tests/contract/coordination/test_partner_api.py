@@ -9,6 +9,7 @@ from flexmeasures.data.database import db
 from flexmeasures.data.tables import DrEvent, DrProgram, DrReport, DrUsage
 from flexmeasures.services.coordination.areas import NewArea, add_area
 from flexmeasures.services.coordination.curves import Curve, Point, send_curve, send_daily_curves
+from flexmeasures.services.coordination.operations import list_late_acknowledgements
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 # Two hours in which using more is rewarded with 0.40 NOK/kWh, and one in which it is not.
@@ -403,3 +404,61 @@ def test_test_areas_get_a_curve_every_day(app, partner):
         assert event.starts_at >= datetime(2026, 3, 1, 23, tzinfo=UTC)
         assert event.ends_at <= datetime(2026, 3, 2, 23, tzinfo=UTC)
         db.session.rollback()
+
+
+def openadr_report(event_id, *payloads, **more):
+    """A report of the tank through OpenADR, with an interval for each of some payloads."""
+    intervals = [
+        {"id": number, "payloads": [{"type": kind, "values": [value]} for kind, value in values.items()]}
+        for number, values in enumerate(payloads)
+    ]
+    resources = [{"resourceName": "tank", "intervals": intervals}]
+    return {"eventID": event_id, "clientName": "me", "resources": resources, **more}
+
+
+def test_usage_through_openadr_is_compensated(app, as_client, partner, event_id):
+    """0.40 NOK/kWh × (2 + 1.5) kWh; a PUT replaces its report, DELETE takes it back; nothing is missing then."""
+    ven = as_client("ven-1")
+    made = ven.made("/reports", openadr_report(event_id, {"USAGE": 9}, {"USAGE": 9}))
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 7.20
+    quality = {"USAGE": 99, "DATA_QUALITY": "MISSING"}
+    ven.ask("PUT", f"/reports/{made['id']}", openadr_report(event_id, {"USAGE": 2}, {"USAGE": 1.5}, quality))
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 1.40
+    units = {"objectType": "REPORT_PAYLOAD_DESCRIPTOR", "payloadType": "USAGE", "units": "WH"}
+    period = {"intervalPeriod": {"start": stamp(HOURS[0]), "duration": "PT1H"}}
+    at = openadr_report(event_id, {"USAGE": 1000}, payloadDescriptors=[units])
+    at["resources"][0] |= period
+    ven.made("/reports", at)
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 1.00
+    ven.ask("DELETE", f"/reports/{made['id']}")
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 0.40
+
+
+def test_using_less_is_rewarded_where_the_programme_says_so(as_client, bl, partner, event_id):
+    """Third hour: 0.30 NOK/kWh × (5 − 2) kWh, if the programme has REWARD_SAVINGS; it is off without."""
+    report = openadr_report(event_id, {}, {}, {"USAGE": 2, "BASELINE": 5})
+    as_client("ven-1").made("/reports", report)
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 0
+    (program,) = [p for p in bl.get("/programs").json if p["programName"] == "incentives"]
+    switch = [{"type": "REWARD_SAVINGS", "values": [True]}]
+    bl.ask("PUT", f"/programs/{program['id']}", {"programName": "incentives", "attributes": switch})
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 0.90
+
+
+def test_what_a_resource_cannot_do_is_not_settled(as_client, partner, event_id):
+    """A report through OpenADR is kept as it is; energy below zero of a water tank counts for nothing."""
+    as_client("ven-1").made("/reports", openadr_report(event_id, {"USAGE": -5}, {"USAGE": 1}))
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 0.40
+
+
+def test_limits_are_acknowledged_through_openadr(app, as_client, partner):
+    """The private payload ACK of a report is an acknowledgement: the limit is not late any more."""
+    event_id = partner.made("/simulation/events/locationLPC", {})["id"]
+    later = datetime.now(UTC) + timedelta(minutes=6)
+    with app.app_context():
+        assert [late.event_id for late in list_late_acknowledgements(db.session(), "sandbox", later)] == [
+            event_id
+        ]
+    as_client("ven-1").made("/reports", openadr_report(event_id, {"ACK": True}))
+    with app.app_context():
+        assert list_late_acknowledgements(db.session(), "sandbox", later) == []

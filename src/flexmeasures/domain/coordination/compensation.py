@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from flexmeasures.domain.time import find_zone
 
-__all__ = ["CompensatedSlot", "Compensation", "compensate", "is_in_time", "round_money"]
+__all__ = ["CompensatedSlot", "Compensation", "compensate", "is_in_time", "reward", "round_money"]
 
 _CENT = Decimal("0.01")
 
@@ -54,7 +54,7 @@ def compensate(slots: Iterable[CompensatedSlot], *, reward_savings: bool = False
     """
     active = blocked = Decimal(0)
     for slot in slots:
-        amount = _reward(slot, reward_savings)
+        amount = reward(slot, reward_savings=reward_savings)
         if slot.has_meter_point:
             active += amount
         else:
@@ -62,7 +62,13 @@ def compensate(slots: Iterable[CompensatedSlot], *, reward_savings: bool = False
     return Compensation(round_money(active), round_money(blocked))
 
 
-def _reward(slot: CompensatedSlot, reward_savings: bool) -> Decimal:
+def reward(slot: CompensatedSlot, *, reward_savings: bool = False) -> Decimal:
+    """Return what a slot is paid, before rounding [currency].
+
+    >>> saved = CompensatedSlot(Decimal("0.30"), Decimal(2), baseline=Decimal(5))
+    >>> reward(saved), reward(saved, reward_savings=True)
+    (Decimal('0'), Decimal('0.90'))
+    """
     if slot.price_delta < 0:
         return -slot.price_delta * slot.kilowatt_hours
     if reward_savings and slot.baseline is not None:

@@ -11,18 +11,23 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import DrEvent, DrUser
+from flexmeasures.data.tables import DrEvent, DrProgram, DrUser
 from flexmeasures.domain.coordination.compensation import (
     CompensatedSlot,
     Compensation,
     compensate,
     is_in_time,
+    reward,
 )
 from flexmeasures.domain.coordination.partner import write_payload
 from flexmeasures.domain.time import find_zone, parse_instant
 from flexmeasures.services.coordination.clients import Caller
+from flexmeasures.services.coordination.report_contents import find_baselines
 
-__all__ = ["Settlement", "UserCompensation", "month_of", "settle", "settle_user"]
+__all__ = ["REWARD_SAVINGS", "Settlement", "UserCompensation", "month_of", "settle", "settle_user"]
+
+REWARD_SAVINGS = "REWARD_SAVINGS"
+"""Attribute of programmes that reward using less than the baseline in slots with a price difference above zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,7 @@ class Settlement:
 
     Attributes:
         price_delta: [currency/kWh].
-        amount: Before rounding [currency].
+        baseline: What would have been used, where using less is rewarded and was reported about [kWh].
     """
 
     client_id: str
@@ -57,11 +62,17 @@ class Settlement:
     currency: str
     is_in_time: bool
     has_meter_point: bool
+    baseline: Decimal | None = None
 
     @property
     def slot(self) -> CompensatedSlot:
         """As it is compensated."""
-        return CompensatedSlot(self.price_delta, self.kilowatt_hours, has_meter_point=self.has_meter_point)
+        return CompensatedSlot(self.price_delta, self.kilowatt_hours, self.baseline, self.has_meter_point)
+
+    @property
+    def amount(self) -> Decimal:
+        """What is paid for it, before rounding [currency]; nothing, if it was reported too late."""
+        return reward(self.slot, reward_savings=True) if self.is_in_time else Decimal(0)
 
 
 # Of several values of a slot the newest holds. Usage of a location as a whole does not count beside that of its
@@ -96,7 +107,7 @@ def settle_user(session: Session, caller: Caller, user: DrUser, now: datetime, z
     lines = list(
         settle(session, caller.environment, start, end, zone, client_id=caller.id, user_id=user.user_id)
     )
-    amounts = compensate(line.slot for line in lines if line.is_in_time)
+    amounts = compensate((line.slot for line in lines if line.is_in_time), reward_savings=True)
     currency = lines[0].currency if lines else "NOK"
     return UserCompensation(user.user_id, start, end, currency, amounts)
 
@@ -129,17 +140,31 @@ def settle(
         "client_id": client_id,
         "user_id": user_id,
     }
-    prices: dict[str, tuple[str, Mapping[datetime, Decimal]]] = {}
+    terms: dict[str, _Terms] = {}
     for row in session.execute(_USAGE, parameters):
-        if row.event_id not in prices:
-            prices[row.event_id] = _prices(session, row.event_id)
-        currency, by_slot = prices[row.event_id]
-        price = by_slot.get(row.slot_start)
+        if row.event_id not in terms:
+            terms[row.event_id] = _terms_of(session, row.event_id)
+        of_event = terms[row.event_id]
+        price = of_event.prices.get(row.slot_start)
         if price is not None:
-            yield _settlement(row, price, currency, zone)
+            yield _settlement(row, price, of_event, zone)
 
 
-def _settlement(row: Row[Any], price: Decimal, currency: str, zone: str) -> Settlement:
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What an event pays for.
+
+    Attributes:
+        prices: Price differences by slot [currency/kWh].
+        baselines: Where its programme rewards using less; see `find_baselines`.
+    """
+
+    currency: str
+    prices: Mapping[datetime, Decimal]
+    baselines: Mapping[tuple[str, str, datetime], Decimal]
+
+
+def _settlement(row: Row[Any], price: Decimal, terms: _Terms, zone: str) -> Settlement:
     return Settlement(
         client_id=row.client_id,
         user_id=row.user_id,
@@ -150,18 +175,27 @@ def _settlement(row: Row[Any], price: Decimal, currency: str, zone: str) -> Sett
         slot_start=row.slot_start,
         kilowatt_hours=row.kilowatt_hours,
         price_delta=price,
-        currency=currency,
+        currency=terms.currency,
         is_in_time=is_in_time(row.slot_start, row.reported_at, zone),
         has_meter_point=row.meter_point_id is not None,
+        baseline=terms.baselines.get((row.client_id, row.resource_id, row.slot_start)),
     )
 
 
-def _prices(session: Session, event_id: str) -> tuple[str, dict[datetime, Decimal]]:
-    """Read the price differences of an event by slot; none for other events than price curves."""
+def _terms_of(session: Session, event_id: str) -> _Terms:
+    """Read what an event pays for; nothing, if it is not a price curve."""
     event = session.get_one(DrEvent, event_id)
     if event.payload_type != "PriceCurve":
-        return "", {}
+        return _Terms("", {}, {})
     payload = write_payload(event.content, "PriceCurve", (), descriptors=None, received_at=event.modified_at)
     curve = payload["priceCurveDelta"]
     points = {parse_instant(p["timestamp"]): Decimal(str(p["price"])) for p in curve["points"]}
-    return curve["currency"], points
+    program = session.get_one(DrProgram, event.program_id)
+    baselines = find_baselines(session, event) if _rewards_savings(program) else {}
+    return _Terms(curve["currency"], points, baselines)
+
+
+def _rewards_savings(program: DrProgram) -> bool:
+    """Tell whether a programme has the attribute that rewards using less than the baseline."""
+    attributes = program.content.get("attributes") or ()
+    return any(one["type"] == REWARD_SAVINGS and one["values"][:1] == [True] for one in attributes)

@@ -9,21 +9,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import orjson
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import DrAcknowledgement, DrEvent, DrEventTarget, DrReport, DrResource, DrUsage
-from flexmeasures.domain.coordination.documents import read_event
+from flexmeasures.data.tables import DrAcknowledgement, DrEvent, DrEventTarget, DrReport, DrUsage
 from flexmeasures.domain.coordination.faults import Fault, InvalidReport
-from flexmeasures.domain.coordination.intervals import unfold
 from flexmeasures.domain.coordination.usage import EventSlots, UsagePoint, place_usage
 from flexmeasures.domain.errors import Conflict
 from flexmeasures.domain.quoting import quote
-from flexmeasures.domain.time import from_datetime64, to_datetime64
+from flexmeasures.domain.time import from_datetime64
 from flexmeasures.services.coordination.clients import Caller
-from flexmeasures.services.coordination.event_targets import PARTNER_PAYLOADS
+from flexmeasures.services.coordination.event_slots import find_resource_types, find_slots, may_feed_in
 from flexmeasures.services.coordination.objects import Sent, announce_change, new_metadata
 from flexmeasures.services.coordination.partner_events import find_partner_event, targets_for
 
@@ -35,8 +32,6 @@ _ALLOWED = {
     "ResourceLPC": ("ResourceLPCAcknowledged", "EnergyUsage"),
 }
 """Types of payload that a report about an event of each type may have; other events take no reports."""
-
-_BIDIRECTIONAL = ("battery", "bidirectional", "v2g")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +177,8 @@ def _check(session: Session, caller: Caller, event: DrEvent, report: PartnerRepo
     if not allowed:
         raise _refused([Fault("eventId", f"Events of type {event.payload_type} take no reports.")])
     targets = targets_for(session, event.id, caller.id)
-    types = _resource_types(session, caller, targets)
-    slots = _slots(event)
+    types = find_resource_types(session, caller.environment, caller.client_id, targets)
+    slots = find_slots(event)
     rows, faults = _Rows(), list[Fault]()
     for payload in report.payloads:
         if payload.payload_type not in allowed:
@@ -204,27 +199,6 @@ def _refused(faults: Sequence[Fault]) -> InvalidReport:
     return error
 
 
-def _resource_types(session: Session, caller: Caller, targets: Sequence[DrEventTarget]) -> dict[str, str]:
-    names = {target.resource_id for target in targets if target.resource_id is not None}
-    found = session.execute(
-        select(DrResource.name, DrResource.resource_type).where(
-            DrResource.environment == caller.environment,
-            DrResource.client_id == caller.client_id,
-            DrResource.name.in_(names),
-        )
-    )
-    return {name: kind or "" for name, kind in found}
-
-
-def _slots(event: DrEvent) -> EventSlots:
-    """Find the slots that an event asks to be reported about."""
-    read = read_event(event.content, event.modified_at)
-    spans = next((found for kind in PARTNER_PAYLOADS if (found := unfold(read, kind))), ())
-    lengths = [span.end - span.start for span in spans if span.end is not None]
-    starts = np.array([to_datetime64(span.start) for span in spans], dtype="datetime64[us]")
-    return EventSlots(np.sort(starts), min(lengths, default=timedelta(hours=1)))
-
-
 def _add_usage(
     payload: Usage,
     targets: Sequence[DrEventTarget],
@@ -237,8 +211,8 @@ def _add_usage(
     if target is None:
         faults.append(Fault(payload.path, f"{_word(payload.about)} is not a target of this event."))
         return
-    kind = types.get(payload.about.resource_id or "", "").lower()
-    bidirectional = payload.about.resource_id is None or any(word in kind for word in _BIDIRECTIONAL)
+    name = payload.about.resource_id
+    bidirectional = name is None or may_feed_in(types.get(name, ""))
     try:
         placed = place_usage(
             payload.points,
@@ -265,8 +239,7 @@ def _add_usage(
         {"id": number, "payloads": [{"type": "USAGE", "values": [_number(energy)]}]}
         for number, energy in placed.items()
     ]
-    name = payload.about.resource_id or payload.about.location_id or ""
-    rows.resources.append({"resourceName": name, "intervals": intervals})
+    rows.resources.append({"resourceName": name or payload.about.location_id or "", "intervals": intervals})
 
 
 def _number(energy: Decimal) -> float:

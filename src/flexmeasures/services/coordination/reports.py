@@ -23,6 +23,7 @@ from flexmeasures.services.coordination.objects import (
     new_metadata,
     touch,
 )
+from flexmeasures.services.coordination.report_contents import note_contents
 
 __all__ = ["ReportFilter", "create_report", "delete_report", "list_reports", "update_report"]
 
@@ -68,6 +69,7 @@ def create_report(session: Session, caller: Caller, sent: Sent, now: datetime) -
     )
     session.add(report)
     session.flush()
+    note_contents(session, report, event, now)
     announce_change(session, "CREATE", report, now)
     return report
 
@@ -85,6 +87,7 @@ def update_report(session: Session, caller: Caller, report_id: str, sent: Sent, 
     report.client_name = sent.content["clientName"]
     report.event_id, report.program_id = event.id, event.program_id
     session.flush()
+    note_contents(session, report, event, now)
     announce_change(session, "UPDATE", report, now)
     return report
 
