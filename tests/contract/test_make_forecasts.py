@@ -17,7 +17,7 @@ from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import BadValues, InvalidInput, NotEnoughData, NotFound
 from flexmeasures.domain.forecasting import History
 from flexmeasures.domain.time import event_grid
-from flexmeasures.services.forecasts.facts import Situation, read_facts, read_special_days
+from flexmeasures.services.forecasts.facts import FactsReader
 from flexmeasures.services.forecasts.make import ForecastRules, make_forecasts
 from flexmeasures.services.forecasts.orders import ForecastOrder
 from flexmeasures.services.weather import find_or_make_weather_sensor
@@ -198,11 +198,11 @@ def sunlight(session, cast):
     return session.get(WeatherSensor, sensor_id)
 
 
-def facts(session, asset_id, horizon, **situation):
+def facts(session, asset_id, horizon):
     """Read facts for two days of quarter-hours."""
     sensor = session.get(Sensor, asset_id)
     history = History(np.datetime64("2024-01-01", "us"), np.zeros(192), QUARTER, sensor.timezone)
-    return read_facts(session, sensor, history, horizon, Situation(START + 2 * DAY, **situation))
+    return FactsReader(session, [sensor]).facts(sensor, history, horizon, START + 2 * DAY)
 
 
 def test_the_weather_counts_as_it_was_known(session, cast, sunlight):
@@ -241,7 +241,7 @@ def special_days(session, asset_id, noted=START, country=None):
     session.flush()
     sensor = session.get(Sensor, asset_id)
     history = History(np.datetime64("2024-01-01", "us"), np.zeros(96 * 31), QUARTER, "UTC")
-    found = read_special_days(session, sensor, history, Situation(START + 5 * DAY, country))
+    found = FactsReader(session, [sensor], country).special_days(sensor, history, START + 5 * DAY)
     return sorted(
         day.astype(date) for day in found if np.datetime64("2024-01-01") <= day < np.datetime64("2024-02-01")
     )

@@ -29,6 +29,9 @@ __all__ = [
     "WorkerDied",
     "WorkerNote",
     "check_deaths",
+    "do_alone",
+    "is_alone",
+    "note_companions",
     "note_failure",
     "note_run",
 ]
@@ -42,6 +45,8 @@ BEAT = 15.0
 _MISSED_BEATS = 3  # a worker of another machine counts as dead after so many without a sign
 _KEPT = 24 * 60 * 60  # how long it is remembered that a worker ended in order [s]
 _DEATHS = "worker_deaths"  # the field of a job's meta data that counts them
+_ALONE = "alone"  # the field that says that it is not done along with others any more
+_LONGEST_RUN = 30 * 60  # a process that has taken jobs of others counts as alive for so long [s]
 _IN_BETWEEN = 2.0  # longer than any worker needs from taking a job to noting that it has it [s]
 _PATIENCE_WITH_HORSE = (
     1.0  # how long the process of a job may outlive its worker, from which it learns that [s]
@@ -67,6 +72,16 @@ def check_deaths(job: Job) -> None:
     deaths = job.meta.get(_DEATHS, 0)
     if deaths >= MAX_WORKER_DEATHS:
         raise WorkerDied(f"The worker died {deaths} times while it ran this job; it is not tried again.")
+
+
+def do_alone(job: Job) -> None:
+    """Have a job run by itself from now on: what it was done with may have killed its process. The caller saves it."""
+    job.meta[_ALONE] = True
+
+
+def is_alone(job: Job) -> bool:
+    """Tell whether a job must not be done along with others."""
+    return bool(job.meta.get(_ALONE))
 
 
 class WorkerNote:
@@ -125,6 +140,20 @@ def note_run(queue: JobQueue, job: Job) -> None:
         pipeline.execute()
 
 
+def note_companions(queue: JobQueue, jobs: Iterable[Job]) -> None:
+    """Note that this process does these jobs along with its own; if it dies, they are put back, each to run alone."""
+    identity = identify_process(os.getpid())
+    note = json.dumps(asdict(_Run(identity, identity)))
+    with queue.connection.pipeline() as pipeline:
+        # Workers of other machines cannot see whether it lives.
+        pipeline.set(_process_key(identity), "lives", ex=_LONGEST_RUN)
+        for job in jobs:
+            pipeline.hset(queue.running_key, job.id, note)
+            pipeline.srem(queue.waiting_key, job.id)
+            job.set_status(JobStatus.STARTED, pipeline=pipeline)
+        pipeline.execute()
+
+
 class Recovery:
     """Puts back jobs whose worker died, at the front of their queue.
 
@@ -179,7 +208,10 @@ def _put_back_started(queue: JobQueue, job_id: str, note: bytes) -> bool:
     if not _has_ended(queue.connection, run.worker) or not _horse_is_gone(run.horse):
         return False
     in_order = queue.connection.get(_process_key(run.worker)) == b"left"
-    job.meta[_DEATHS] = job.meta.get(_DEATHS, 0) + (not in_order)
+    if run.worker == run.horse:
+        do_alone(job)  # whichever of them was to blame
+    else:
+        job.meta[_DEATHS] = job.meta.get(_DEATHS, 0) + (not in_order)
     return _put_back(queue, job, note)
 
 

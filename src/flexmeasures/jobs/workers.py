@@ -31,6 +31,7 @@ from sqlalchemy import Engine
 import flexmeasures.jobs
 from flexmeasures.data.database import db, prepare
 from flexmeasures.domain.errors import FlexError
+from flexmeasures.jobs.companions import COMPANIONS
 from flexmeasures.jobs.coordination import look_for_due
 from flexmeasures.jobs.forecasts import place_forecasts
 from flexmeasures.jobs.monitoring import place_due_check
@@ -41,6 +42,8 @@ from flexmeasures.jobs.recovery import (
     WorkerDied,
     WorkerNote,
     check_deaths,
+    do_alone,
+    is_alone,
     note_failure,
     note_run,
 )
@@ -255,7 +258,15 @@ def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> Fl
 
 
 def _note_killed(job: Job, _pid: int | None, status: int | None, _usage: Any) -> None:
-    """Note in a job that its process died; often there was not enough memory."""
+    """Note in a job that its process died; often there was not enough memory.
+
+    If others were done along with it, one of those may be to blame: then it is run once more, alone.
+    """
+    if job.get_meta().get(COMPANIONS) and not is_alone(job):
+        do_alone(job)
+        job.save_meta()
+        job.retries_left = 1
+        return
     if status is None:  # rq killed it itself
         reason = f"was killed: the job was deaf to its time limit of {job.timeout} s"
     elif os.WIFSIGNALED(status):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,7 +24,9 @@ __all__ = [
     "create_weather_sensor",
     "find_or_make_weather_sensor",
     "list_weather_types",
+    "nearest_of",
     "nearest_weather_sensors",
+    "weather_sensors_of",
 ]
 
 
@@ -37,12 +40,23 @@ def nearest_weather_sensors(
     session: Session, type_name: str, latitude: float, longitude: float, count: int = 1
 ) -> list[WeatherSensor]:
     """List the weather sensors of a type that are nearest to a place [degrees], by great-circle distance."""
+    return nearest_of(weather_sensors_of(session, type_name), (latitude, longitude), count)
+
+
+def weather_sensors_of(session: Session, type_name: str) -> list[WeatherSensor]:
+    """List all weather sensors of a type."""
     query = select(WeatherSensor).where(WeatherSensor.weather_sensor_type_name == type_name)
-    sensors = list(session.scalars(query))
+    return list(session.scalars(query))
+
+
+def nearest_of(
+    sensors: Sequence[WeatherSensor], place: tuple[float, float], count: int
+) -> list[WeatherSensor]:
+    """Choose the weather sensors that are nearest to a place [degrees north and east], by great-circle distance."""
     if not sensors:
         return []
     places = np.radians([(sensor.latitude, sensor.longitude) for sensor in sensors])
-    here = np.radians((latitude, longitude))
+    here = np.radians(place)
     haversine = (
         np.sin((places[:, 0] - here[0]) / 2) ** 2
         + np.cos(places[:, 0]) * np.cos(here[0]) * np.sin((places[:, 1] - here[1]) / 2) ** 2

@@ -30,6 +30,8 @@ def read_fits(session: Session, sensor_id: int, horizon: timedelta, model: Model
     chain = [model]
     while chain[-1].fallback is not None:
         chain.append(find_model(chain[-1].fallback))
+    if all(one.load is None for one in chain):
+        return []
     rows = {
         row.model: row
         for row in session.execute(

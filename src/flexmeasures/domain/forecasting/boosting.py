@@ -7,7 +7,7 @@ import numpy as np
 
 from flexmeasures.domain.forecasting.history import Values
 
-__all__ = ["boost", "dump_trees", "load_trees", "predict_trees"]
+__all__ = ["BOOSTING_ROUNDS", "BinnedRows", "dump_trees", "load_trees", "predict_trees"]
 
 _PARAMETERS = {
     "verbosity": -1,
@@ -23,27 +23,42 @@ _PARAMETERS = {
     "bagging_freq": 1,
     "feature_fraction": 0.6,
 }
-_ROUNDS = 150
+BOOSTING_ROUNDS = 150
 
 
-def boost(
-    features: Values, values: Values, quantile: float | None = None, rounds: int = _ROUNDS
-) -> lightgbm.Booster:
-    """Fit trees to the median, or to another quantile.
+class BinnedRows:
+    """Rows of features, sorted into bins once for all trees that learn from them.
 
     Args:
         features: Shape ``(m, k)``; missing values are learned from, too.
-        values: Shape ``(m,)``.
-        quantile: 0 … 1; None: the median, by absolute errors.
-        rounds: Number of trees.
     """
-    objective = {"objective": "l1"} if quantile is None else {"objective": "quantile", "alpha": quantile}
-    return lightgbm.train(_PARAMETERS | objective, lightgbm.Dataset(features, values), rounds)
+
+    def __init__(self, features: Values) -> None:
+        self._rows = lightgbm.Dataset(features, params=_PARAMETERS, free_raw_data=False).construct()
+
+    def boost(
+        self, values: Values, quantile: float | None = None, rounds: int = BOOSTING_ROUNDS
+    ) -> lightgbm.Booster:
+        """Fit trees to the median, or to another quantile.
+
+        Args:
+            values: Shape ``(m,)``.
+            quantile: 0 … 1; None: the median, by absolute errors.
+            rounds: Number of trees.
+        """
+        objective = {"objective": "l1"} if quantile is None else {"objective": "quantile", "alpha": quantile}
+        return lightgbm.train(_PARAMETERS | objective, self._rows.set_label(values), rounds)
 
 
-def predict_trees(trees: lightgbm.Booster, features: Values) -> Values:
-    """Forecast: features of shape ``(m, k)`` give ``(m,)``."""
-    forecast: Values = np.asarray(trees.predict(features, num_threads=1))
+def predict_trees(trees: lightgbm.Booster, features: Values, rounds: int | None = None) -> Values:
+    """Forecast: features of shape ``(m, k)`` give ``(m,)``.
+
+    Args:
+        trees: Fitted.
+        features: Shape ``(m, k)``.
+        rounds: Of the first so many trees; None: of all.
+    """
+    forecast: Values = np.asarray(trees.predict(features, num_iteration=rounds, num_threads=1))
     return forecast
 
 

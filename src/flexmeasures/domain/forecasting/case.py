@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from flexmeasures.domain.forecasting.features import (
     Regressor,
     calendar_of,
     rich_features,
+    trailing_median,
 )
 from flexmeasures.domain.forecasting.history import History, HorizonView, Integers, LookAhead, Values
 from flexmeasures.domain.forecasting.traits import Traits, dark_events
@@ -86,6 +87,11 @@ class Case:
     def features(self) -> Features:
         """Columns for models that learn: shape ``(n, k)``."""
         return rich_features(self.view, self.calendar, self.facts.regressors)
+
+    @cached_property
+    def month_median(self) -> Values:
+        """Median of the last 28 whole days that are known when each event is forecast: shape ``(n,)``."""
+        return self.view.filtered(partial(trailing_median, per_day=self.view.per_day), self.view.shortest_lag)
 
     @cached_property
     def dark(self) -> Truths:

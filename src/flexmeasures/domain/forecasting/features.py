@@ -21,6 +21,7 @@ __all__ = [
     "recent_and_daily",
     "rich_features",
     "same_time_lags",
+    "trailing_median",
 ]
 
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
@@ -272,3 +273,21 @@ def _mean_of_days_before(values: Values, per_day: int) -> Values:
             days[number, lag:] = values[: len(values) - lag]
     average: Values = np.nanmean(days, axis=0)
     return average
+
+
+def trailing_median(values: Values, per_day: int) -> Values:
+    """Return the median of the 28 days before each event, moved on once a day: shape ``(n,)``.
+
+    Args:
+        values: Shape ``(n,)``; not a number where nothing was measured.
+        per_day: Number of events in 24 hours.
+    """
+    days = len(values) // per_day
+    medians = np.full(days + 1, np.nan)
+    for day in range(1, days + 1):
+        known = values[max(0, day - _MONTH_DAYS) * per_day : day * per_day]
+        known = known[~np.isnan(known)]
+        if len(known):
+            medians[day] = np.median(known)
+    # The day that an event ends is over when the event is.
+    return medians[(np.arange(len(values)) + 1) // per_day]

@@ -35,6 +35,7 @@ class Model:
         fallback: Name of the model that is used where this one has not enough data; None: the forecast fails.
         look_back: How much history it learns from at most.
         refit_after: How old a fit may be, by what it was fitted on.
+        uses_weather: Whether regressors are read for it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Model:
     fallback: str | None = "naive"
     look_back: timedelta = timedelta(days=30)
     refit_after: timedelta = timedelta(days=7)
+    uses_weather: bool = True
 
 
 def _lazily(module: str, function: str) -> Callable[..., Any]:
@@ -62,7 +64,7 @@ _MODELS: dict[str, Model] = {
     for model in (
         Model(
             "ensemble",
-            "1",
+            "2",
             _OWN,
             _lazily("ensemble", "fit_ensemble"),
             _lazily("ensemble", "load_ensemble"),
@@ -78,6 +80,7 @@ _MODELS: dict[str, Model] = {
             _lazily("recent", "load_recent_days"),
             look_back=timedelta(days=35),
             refit_after=timedelta(days=1),
+            uses_weather=False,
         ),
         Model(
             "linear-OLS",
@@ -94,6 +97,7 @@ _MODELS: dict[str, Model] = {
             _lazily("naive", "fit_naive"),
             fallback=None,
             refit_after=timedelta(days=1),
+            uses_weather=False,
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -18,9 +18,9 @@ from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.forecasting import Facts, History, Regressor, Traits
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import find_zone, from_datetime64, to_datetime64
-from flexmeasures.services.weather import nearest_weather_sensors
+from flexmeasures.services.weather import nearest_of, weather_sensors_of
 
-__all__ = ["Situation", "read_facts", "read_special_days", "read_traits"]
+__all__ = ["FactsReader"]
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -37,97 +37,155 @@ _SHIFT_OF_POWER = 0.1
 _NEAREST = 3
 
 
-@dataclass(frozen=True)
-class Situation:
-    """For what time facts are wanted, and what the platform says of holidays.
+class FactsReader:
+    """Facts about sensors that are forecast together; what several of them share is read once.
 
-    Attributes:
-        first_belief: The time of the first forecast: what was noted later is not known.
+    Args:
+        session: For reading.
+        sensors: All that facts will be asked for.
         country: Whose holidays are special days, such as NL or DE-BW; None: nobody's. An asset's attribute ``country``
             comes before it.
     """
 
-    first_belief: datetime
-    country: str | None = None
+    def __init__(self, session: Session, sensors: Sequence[Sensor], country: str | None = None) -> None:
+        self._session = session
+        self._country = country
+        ids = self._ids = [sensor.id for sensor in sensors]
+        of_assets = select(Asset).where(Asset.id.in_({sensor.asset_id for sensor in sensors}))
+        self._assets = {asset.id: asset for asset in session.scalars(of_assets)}
+        self._weather = {
+            one.id: one for one in session.scalars(select(WeatherSensor).where(WeatherSensor.id.in_(ids)))
+        }
+        of_markets = (
+            select(Market.id, MarketType.daily_seasonality)
+            .outerjoin(MarketType, MarketType.name == Market.market_type_name)
+            .where(Market.id.in_(ids))
+        )
+        self._is_daily = {number: daily is not False for number, daily in session.execute(of_markets)}
+        self._weather_of_type: dict[str, list[WeatherSensor]] = {}
+        self._holidays: list[Any] | None = None
 
+    def asset_of(self, sensor: Sensor) -> Asset | None:
+        """Find what a sensor belongs to."""
+        return self._assets.get(sensor.asset_id)
 
-def read_traits(session: Session, sensor: Sensor) -> Traits:
-    """Describe a sensor by what it belongs to."""
-    weather = session.get(WeatherSensor, sensor.id)
-    if weather is not None:
-        name = weather.weather_sensor_type_name
+    def facts(
+        self,
+        sensor: Sensor,
+        history: History,
+        horizon: timedelta,
+        first_belief: datetime,
+        *,
+        weather: bool = True,
+    ) -> Facts:
+        """Gather what is known of a sensor when events at the end of a history are forecast.
+
+        Args:
+            sensor: The sensor.
+            history: What was measured.
+            horizon: Of the forecasts.
+            first_belief: The time of the first forecast: what was noted later is not known.
+            weather: Whether the weather counts.
+
+        Raises:
+            InvalidInput: If there is no list of the holidays of a country.
+        """
+        return Facts(
+            self.traits(sensor),
+            self.special_days(sensor, history, first_belief),
+            self._regressors(sensor, history, horizon) if weather else (),
+        )
+
+    def traits(self, sensor: Sensor) -> Traits:
+        """Describe a sensor by what it belongs to."""
+        weather = self._weather.get(sensor.id)
+        if weather is not None:
+            name = weather.weather_sensor_type_name
+            return Traits(
+                lowest=0.0 if name in {"wind_speed", "radiation"} else None,
+                is_solar=name == "radiation",
+                place=(weather.latitude, weather.longitude),
+                box_cox_shift=_SHIFT_OF_WEATHER.get(name),
+            )
+        if sensor.id in self._is_daily:
+            return Traits(daily=self._is_daily[sensor.id])
+        asset = self.asset_of(sensor)
+        if asset is None or asset.power_sensor_id != sensor.id:
+            return Traits()
+        one_way = asset.asset_type.is_consumer != asset.asset_type.is_producer
+        has_place = asset.latitude is not None and asset.longitude is not None
         return Traits(
-            lowest=0.0 if name in {"wind_speed", "radiation"} else None,
-            is_solar=name == "radiation",
-            place=(weather.latitude, weather.longitude),
-            box_cox_shift=_SHIFT_OF_WEATHER.get(name),
+            lowest=0.0 if one_way and asset.asset_type.is_consumer else None,
+            highest=0.0 if one_way and asset.asset_type.is_producer else None,
+            is_solar=asset.asset_type_name == "solar",
+            place=(asset.latitude, asset.longitude) if has_place else None,
+            box_cox_shift=_SHIFT_OF_POWER if one_way else None,
+            daily=asset.asset_type.daily_seasonality,
         )
-    market = session.get(Market, sensor.id)
-    if market is not None:
-        kind = session.get(MarketType, market.market_type_name)
-        return Traits(daily=kind is None or kind.daily_seasonality)
-    asset = session.get(Asset, sensor.asset_id)
-    if asset is None or asset.power_sensor_id != sensor.id:
-        return Traits()
-    one_way = asset.asset_type.is_consumer != asset.asset_type.is_producer
-    has_place = asset.latitude is not None and asset.longitude is not None
-    return Traits(
-        lowest=0.0 if one_way and asset.asset_type.is_consumer else None,
-        highest=0.0 if one_way and asset.asset_type.is_producer else None,
-        is_solar=asset.asset_type_name == "solar",
-        place=(asset.latitude, asset.longitude) if has_place else None,
-        box_cox_shift=_SHIFT_OF_POWER if one_way else None,
-        daily=asset.asset_type.daily_seasonality,
-    )
 
+    def special_days(
+        self, sensor: Sensor, history: History, first_belief: datetime
+    ) -> frozenset[np.datetime64]:
+        """List the local dates that are public holidays, or that an annotation of type holiday marks.
 
-def read_facts(
-    session: Session, sensor: Sensor, history: History, horizon: timedelta, situation: Situation
-) -> Facts:
-    """Gather what is known of a sensor when events at the end of a history are forecast.
+        Annotations count that were noted before the first forecast, on the sensor, its asset or its account.
+        """
+        asset = self.asset_of(sensor)
+        starts = history.starts
+        first, last = from_datetime64(starts[0]), from_datetime64(starts[-1])
+        zone = find_zone(history.zone)
+        days: set[np.datetime64] = set()
+        for one in self._noted_holidays():
+            concerns = one.sensor_id == sensor.id or one.asset_id == sensor.asset_id
+            if asset is not None and asset.account_id is not None:
+                concerns |= one.account_id == asset.account_id
+            if not concerns or one.belief_time > first_belief or one.end <= first or one.start > last:
+                continue
+            begin = one.start.astimezone(zone).date()
+            end = (one.end - timedelta(microseconds=1)).astimezone(zone).date()
+            days.update(np.datetime64(begin, "D") + np.arange((end - begin).days + 1))
+        country = (asset.attributes.get("country") if asset is not None else None) or self._country
+        if country:
+            days |= _public_holidays(str(country), first.year, last.year)
+        return frozenset(days)
 
-    Raises:
-        InvalidInput: If there is no list of the holidays of a country.
-    """
-    asset = session.get(Asset, sensor.asset_id)
-    return Facts(
-        read_traits(session, sensor),
-        read_special_days(session, sensor, history, situation),
-        () if asset is None else _read_regressors(session, asset, sensor, history, horizon),
-    )
+    def _noted_holidays(self) -> list[Any]:
+        """Read the annotations of type holiday, once for all sensors; they are few."""
+        if self._holidays is None:
+            columns = (Annotation.sensor_id, Annotation.asset_id, Annotation.account_id)
+            accounts = {asset.account_id for asset in self._assets.values()} - {None}
+            query = select(*columns, Annotation.start, Annotation.end, Annotation.belief_time).where(
+                Annotation.type == "holiday",
+                or_(
+                    Annotation.sensor_id.in_(self._ids),
+                    Annotation.asset_id.in_(self._assets),
+                    Annotation.account_id.in_(accounts),
+                ),
+            )
+            self._holidays = list(self._session.execute(query))
+        return self._holidays
 
+    def _regressors(self, sensor: Sensor, history: History, horizon: timedelta) -> tuple[Regressor, ...]:
+        """Read the weather that explains an asset, as it was forecast at least the horizon before.
 
-def read_special_days(
-    session: Session, sensor: Sensor, history: History, situation: Situation
-) -> frozenset[np.datetime64]:
-    """List the local dates that are public holidays, or that an annotation of type holiday marks.
+        Of each kind of weather, the nearest sensor counts of which there are such forecasts.
+        """
+        asset = self.asset_of(sensor)
+        if asset is None or asset.power_sensor_id != sensor.id or None in (asset.latitude, asset.longitude):
+            return ()
+        found = []
+        for name in _WEATHER_OF_TYPE.get(asset.asset_type_name, ()):
+            for near in self._nearest(name, (asset.latitude, asset.longitude)):
+                values = _weather_on_grid(self._session, near.sensor, history, horizon)
+                if values is not None:
+                    found.append(Regressor(name, values, horizon))
+                    break
+        return tuple(found)
 
-    Annotations count that were noted before the first forecast, on the sensor, its asset or its account.
-    """
-    asset = session.get(Asset, sensor.asset_id)
-    starts = history.starts
-    first, last = from_datetime64(starts[0]), from_datetime64(starts[-1])
-    subjects = [Annotation.sensor_id == sensor.id, Annotation.asset_id == sensor.asset_id]
-    if asset is not None and asset.account_id is not None:
-        subjects.append(Annotation.account_id == asset.account_id)
-    noted = session.execute(
-        select(Annotation.start, Annotation.end).where(
-            Annotation.type == "holiday",
-            or_(*subjects),
-            Annotation.belief_time <= situation.first_belief,
-            Annotation.end > first,
-            Annotation.start <= last,
-        )
-    )
-    zone = find_zone(history.zone)
-    days: set[np.datetime64] = set()
-    for start, end in noted:
-        local = (start.astimezone(zone).date(), (end - timedelta(microseconds=1)).astimezone(zone).date())
-        days.update(np.datetime64(local[0], "D") + np.arange((local[1] - local[0]).days + 1))
-    country = (asset.attributes.get("country") if asset is not None else None) or situation.country
-    if country:
-        days |= _public_holidays(str(country), first.year, last.year)
-    return frozenset(days)
+    def _nearest(self, name: str, place: tuple[float, float]) -> list[WeatherSensor]:
+        if name not in self._weather_of_type:
+            self._weather_of_type[name] = weather_sensors_of(self._session, name)
+        return nearest_of(self._weather_of_type[name], place, _NEAREST)
 
 
 @lru_cache(maxsize=256)
@@ -143,25 +201,6 @@ def _public_holidays(country: str, first: int, last: int) -> frozenset[np.dateti
             f"No holidays are known of {quote(country)}. Use an ISO 3166 code, such as NL or DE-BW."
         ) from error
     return frozenset(np.datetime64(day, "D") for day in found)
-
-
-def _read_regressors(
-    session: Session, asset: Asset, sensor: Sensor, history: History, horizon: timedelta
-) -> tuple[Regressor, ...]:
-    """Read the weather that explains an asset, as it was forecast at least the horizon before.
-
-    Of each kind of weather, the nearest sensor counts of which there are such forecasts.
-    """
-    if None in (asset.latitude, asset.longitude) or asset.power_sensor_id != sensor.id:
-        return ()
-    found = []
-    for name in _WEATHER_OF_TYPE.get(asset.asset_type_name, ()):
-        for near in nearest_weather_sensors(session, name, asset.latitude, asset.longitude, _NEAREST):
-            values = _weather_on_grid(session, near.sensor, history, horizon)
-            if values is not None:
-                found.append(Regressor(name, values, horizon))
-                break
-    return tuple(found)
 
 
 def _weather_on_grid(session: Session, sensor: Sensor, history: History, horizon: timedelta) -> Values | None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import SensorBeliefs, Window, insert_beliefs, read_beliefs
 from flexmeasures.data.stores.fitted_models import keep_fits, read_fits
 from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Asset, Sensor
+from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
-from flexmeasures.domain.errors import InvalidInput, NotEnoughData, NotFound
+from flexmeasures.domain.errors import FlexError, InvalidInput, NotEnoughData, NotFound
 from flexmeasures.domain.forecasting import (
     DEFAULT_MODEL,
     Case,
@@ -30,12 +33,12 @@ from flexmeasures.domain.forecasting import (
     known_measurements,
     shortest_lag,
 )
-from flexmeasures.domain.time import Instants, event_grid, format_duration, from_datetime64
-from flexmeasures.services.forecasts.facts import Situation, read_facts
-from flexmeasures.services.forecasts.orders import ForecastOrder
+from flexmeasures.domain.time import Instants, event_grid, format_duration, from_datetime64, to_datetime64
+from flexmeasures.services.forecasts.facts import FactsReader
+from flexmeasures.services.forecasts.orders import ForecastOrder, join_forecasts
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
 
-__all__ = ["ForecastRules", "Made", "make_forecasts"]
+__all__ = ["ForecastRules", "Made", "make_forecasts", "make_many"]
 
 Durations = np.ndarray[Any, np.dtype[np.timedelta64]]
 
@@ -90,29 +93,34 @@ def make_forecasts(session: Session, order: ForecastOrder, rules: ForecastRules 
         BadValues: If what was measured cannot be power, but is readings of a meter.
         InvalidInput: If the horizon is not supported, or shorter than an event.
     """
-    rules = rules or ForecastRules()
-    model = find_model(order.model or rules.model)
-    check_horizon(order.horizon)
-    sensor = session.get(Sensor, order.sensor_id)
-    if sensor is None:
-        raise NotFound(f"There is no sensor with id {order.sensor_id} any more.")
-    if sensor.event_resolution > order.horizon:
-        raise InvalidInput(
-            f"An event of sensor {sensor.id} lasts {format_duration(sensor.event_resolution)}: it cannot be forecast "
-            f"{format_duration(order.horizon)} before its end, when it has begun. Choose a longer horizon."
-        )
-    events = _events_of(sensor, order)
-    if not len(events.starts):
-        return Made(0, model.name)
-    kept = _usable_fit(session, order, model, events)
-    history, notes = _read_history(session, sensor, order, rules, model if kept is None else None)
-    situation = Situation(from_datetime64(events.first_belief), rules.country)
-    case = Case(history, order.horizon, read_facts(session, sensor, history, order.horizon, situation))
-    positions = history.positions(events.starts)
-    forecast = forecast_events(case, model, int(positions[0]), len(history), kept)
-    _store(session, sensor, events, forecast, positions - positions[0])
-    keep_fits(session, sensor.id, order.horizon, [fit for fit in forecast.fits if fit is not kept])
-    return Made(len(events.starts), forecast.model.name, notes + forecast.notes)
+    (outcome,) = make_many(session, [order], rules)
+    if isinstance(outcome, FlexError):
+        raise outcome
+    return outcome
+
+
+def make_many(
+    session: Session, orders: Sequence[ForecastOrder], rules: ForecastRules | None = None
+) -> list[Made | FlexError]:
+    """Forecast the events of many orders, of the same sensor or of several; see `make_forecasts`.
+
+    What they share is read once, and all forecasts are stored by one statement. An order that fails does not keep the
+    others from theirs.
+
+    Returns:
+        For each order, in their order, its outcome or why there is none.
+    """
+    desk = _Desk(session, {order.sensor_id for order in orders}, rules or ForecastRules())
+    outcomes: list[Made | FlexError] = [Made(0, "")] * len(orders)
+    joined = join_forecasts(orders, desk.resolutions)
+    for sensor_id, of_sensor in itertools.groupby(joined, key=lambda one: one.order.sensor_id):
+        wanted = list(of_sensor)
+        found = desk.forecast_sensor(sensor_id, [one.order for one in wanted])
+        for one, outcome in zip(wanted, found, strict=True):
+            for number in one.parts:
+                outcomes[number] = desk.share_of(orders[number], outcome)
+    desk.store()
+    return outcomes
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,152 @@ class _Events:
     starts: Instants
     horizons: Durations
     first_belief: np.datetime64
+
+
+@dataclass(frozen=True)
+class _Task:
+    """An order that can be carried out: its sensor, its model, its events, and a fit that may be used."""
+
+    sensor: Sensor
+    order: ForecastOrder
+    model: Model
+    events: _Events
+    kept: Fit | None
+
+    @property
+    def start(self) -> datetime:
+        """Start of the first event that counts."""
+        back = self.model.look_back if self.kept is None else _LOOK_BACK_WITH_FIT
+        return self.order.start - self.order.horizon - back
+
+    @property
+    def end(self) -> datetime:
+        """End of the last event."""
+        resolution = self.sensor.event_resolution
+        return self.order.start + (self.order.end - self.order.start) // resolution * resolution
+
+
+class _Desk:
+    """Carries out orders, those of one sensor after those of another, and stores what came of all of them."""
+
+    def __init__(self, session: Session, sensor_ids: Set[int], rules: ForecastRules) -> None:
+        self._session, self._rules = session, rules
+        rows = session.scalars(select(Sensor).where(Sensor.id.in_(sensor_ids)))
+        self._sensors = {sensor.id: sensor for sensor in rows}
+        self._facts = FactsReader(session, list(self._sensors.values()), rules.country)
+        self._sources: dict[tuple[str, str], int] = {}
+        self._beliefs: list[SensorBeliefs] = []
+        self._fits: list[tuple[int, timedelta, list[Fit]]] = []
+
+    @property
+    def resolutions(self) -> dict[int, timedelta]:
+        """Lengths of the events of the sensors that there are."""
+        return {number: sensor.event_resolution for number, sensor in self._sensors.items()}
+
+    def share_of(self, order: ForecastOrder, outcome: Made | FlexError) -> Made | FlexError:
+        """Give the part of an order in the outcome of the one that it was joined to."""
+        if isinstance(outcome, FlexError) or not outcome.events:
+            return outcome
+        return replace(outcome, events=len(_events_of(self._sensors[order.sensor_id], order).starts))
+
+    def forecast_sensor(self, sensor_id: int, orders: Sequence[ForecastOrder]) -> list[Made | FlexError]:
+        """Carry out the orders of one sensor."""
+        outcomes: list[Made | FlexError | _Task] = [_attempt(self._prepare, order) for order in orders]
+        tasks = [one for one in outcomes if isinstance(one, _Task)]
+        if not tasks:
+            return outcomes  # type: ignore[return-value]
+        window = min(task.start for task in tasks), max(task.end for task in tasks)
+        beliefs = _attempt(self._measured, self._sensors[sensor_id], *window)
+        if isinstance(beliefs, FlexError):
+            return [beliefs if isinstance(one, _Task) else one for one in outcomes]
+        return [_attempt(self._forecast, one, beliefs) if isinstance(one, _Task) else one for one in outcomes]
+
+    def _prepare(self, order: ForecastOrder) -> _Task | Made:
+        """Look at an order; nothing is left of it if all of its events are known already."""
+        model = find_model(order.model or self._rules.model)
+        check_horizon(order.horizon)
+        sensor = self._sensors.get(order.sensor_id)
+        if sensor is None:
+            raise NotFound(f"There is no sensor with id {order.sensor_id} any more.")
+        if sensor.event_resolution > order.horizon:
+            raise InvalidInput(
+                f"An event of sensor {sensor.id} lasts {format_duration(sensor.event_resolution)}: it cannot be "
+                f"forecast {format_duration(order.horizon)} before its end, when it has begun. Choose a longer horizon."
+            )
+        events = _events_of(sensor, order)
+        if not len(events.starts):
+            return Made(0, model.name)
+        return _Task(sensor, order, model, events, _usable_fit(self._session, order, model, events))
+
+    def _forecast(self, task: _Task, beliefs: Beliefs) -> Made:
+        sensor, order, kept = task.sensor, task.order, task.kept
+        history, notes = _known_history(task, beliefs)
+        facts = self._facts.facts(
+            sensor,
+            history,
+            order.horizon,
+            from_datetime64(task.events.first_belief),
+            weather=task.model.uses_weather,
+        )
+        case = Case(history, order.horizon, facts)
+        positions = history.positions(task.events.starts)
+        forecast = forecast_events(case, task.model, int(positions[0]), len(history), kept)
+        self._beliefs.append(self._as_beliefs(task, forecast, positions - positions[0]))
+        self._fits.append((sensor.id, order.horizon, [fit for fit in forecast.fits if fit is not kept]))
+        return Made(len(task.events.starts), forecast.model.name, notes + forecast.notes)
+
+    def _as_beliefs(self, task: _Task, forecast: Forecast, rows: np.ndarray[Any, Any]) -> SensorBeliefs:
+        """Lay out all quantiles of the events that are to be forecast."""
+        values = forecast.values[rows]
+        count, width = values.shape
+        beliefs = Beliefs(
+            np.repeat(task.events.starts, width),
+            values.reshape(-1),
+            np.repeat(task.events.horizons, width),
+            np.full(count * width, self._source_of(forecast.model), dtype=np.int32),
+            np.tile(forecast.probabilities, count),
+        )
+        return SensorBeliefs(task.sensor.id, beliefs)
+
+    def _source_of(self, model: Model) -> int:
+        key = (model.name, model.version)
+        if key not in self._sources:
+            source = get_or_create_source(
+                self._session, model.source, "forecaster", model.name, model.version
+            )
+            self._sources[key] = source.id
+        return self._sources[key]
+
+    def store(self) -> None:
+        """Store all forecasts and fits."""
+        # The same forecast is made anew when a measurement on which it rests was corrected.
+        insert_beliefs(self._session, self._beliefs, InsertPolicy.REPLACE)
+        for sensor_id, horizon, fits in self._fits:
+            keep_fits(self._session, sensor_id, horizon, fits)
+
+    def _measured(self, sensor: Sensor, start: datetime, end: datetime) -> Beliefs:
+        """Read what was measured, with all corrections of a private sensor."""
+        measured = timedelta(0)
+        asset = self._facts.asset_of(sensor)
+        if asset is not None and asset.account_id is not None:
+            window = Window(sensor.id, sensor.event_resolution, start, end, max_horizon=measured)
+            return read_beliefs(self._session, window)
+        among = PortfolioWindow(start, end, scheduled=False, max_horizon=measured)
+        known = read_public_beliefs(self._session, [sensor], among, self._rules.trusted)
+        trusted = list(known.sources_for(sensor.id, reader_id=None))
+        empty = Beliefs(
+            np.empty(0, "datetime64[us]"), np.empty(0), np.empty(0, "timedelta64[us]"), np.empty(0, np.int32)
+        )
+        beliefs = known.beliefs.get(sensor.id, empty)
+        return beliefs.take(np.isin(beliefs.source_ids, trusted))
+
+
+def _attempt(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Give what a function returns, or the error that it raises: one order must not spoil the others."""
+    try:
+        return function(*arguments)
+    except FlexError as error:
+        return error
 
 
 def _events_of(sensor: Sensor, order: ForecastOrder) -> _Events:
@@ -147,71 +301,28 @@ def _usable_fit(session: Session, order: ForecastOrder, model: Model, events: _E
     return None
 
 
-def _read_history(
-    session: Session, sensor: Sensor, order: ForecastOrder, rules: ForecastRules, to_fit: Model | None
-) -> tuple[History, tuple[str, ...]]:
-    """Read what was known of a sensor, cleaned, on a grid that ends with an order.
+def _known_history(task: _Task, beliefs: Beliefs) -> tuple[History, tuple[str, ...]]:
+    """Choose what was known of a sensor, cleaned, on a grid that ends with an order.
 
     Args:
-        session: For reading.
-        sensor: The sensor.
-        order: What is to be forecast.
-        rules: Whose measurements count.
-        to_fit: The model that will be fitted; None: none.
+        task: What is to be forecast.
+        beliefs: What was measured, perhaps over a longer period.
 
     Raises:
         NotEnoughData: If nothing was measured before the order.
     """
+    sensor, order = task.sensor, task.order
     resolution = sensor.event_resolution
-    end = order.start + (order.end - order.start) // resolution * resolution
-    back = _LOOK_BACK_WITH_FIT if to_fit is None else to_fit.look_back
-    beliefs = _measured(session, sensor, order.start - order.horizon - back, end, rules)
-    first_belief = np.datetime64((order.start + resolution - order.horizon).replace(tzinfo=None), "us")
-    known = known_measurements(beliefs, sensor.knowledge_rule, resolution, first_belief)
-    until = np.datetime64(end.replace(tzinfo=None), "us")
+    start, until = to_datetime64(task.start), to_datetime64(task.end)
+    within = (beliefs.event_starts + np.timedelta64(resolution) > start) & (beliefs.event_starts < until)
+    first_belief = to_datetime64(order.start + resolution - order.horizon)
+    known = known_measurements(beliefs.take(within), sensor.knowledge_rule, resolution, first_belief)
     if not len(known[0]) or known[0][0] > first_belief:
         raise NotEnoughData(
             f"No data available at all to forecast sensor {sensor.id}: nothing was measured before {first_belief}Z. "
             "Choose a later start date, or send measurements."
         )
     history = History.of(*known, resolution, sensor.timezone, until=until)
-    begin = len(history) - (order.end - order.start) // resolution
+    begin = len(history) - (task.end - order.start) // resolution
     cleaned = clean(history.values, begin - shortest_lag(order.horizon, resolution) + 1)
     return History(history.start, cleaned.values, resolution, history.zone), cleaned.notes
-
-
-def _measured(
-    session: Session, sensor: Sensor, start: datetime, end: datetime, rules: ForecastRules
-) -> Beliefs:
-    """Read what was measured, with all corrections of a private sensor."""
-    measured = timedelta(0)
-    asset = session.get(Asset, sensor.asset_id)
-    if asset is not None and asset.account_id is not None:
-        window = Window(sensor.id, sensor.event_resolution, start, end, max_horizon=measured)
-        return read_beliefs(session, window)
-    among = PortfolioWindow(start, end, scheduled=False, max_horizon=measured)
-    known = read_public_beliefs(session, [sensor], among, rules.trusted)
-    trusted = list(known.sources_for(sensor.id, reader_id=None))
-    empty = Beliefs(
-        np.empty(0, "datetime64[us]"), np.empty(0), np.empty(0, "timedelta64[us]"), np.empty(0, np.int32)
-    )
-    beliefs = known.beliefs.get(sensor.id, empty)
-    return beliefs.take(np.isin(beliefs.source_ids, trusted))
-
-
-def _store(
-    session: Session, sensor: Sensor, events: _Events, forecast: Forecast, rows: np.ndarray[Any, Any]
-) -> None:
-    """Store all quantiles of the events that are to be forecast."""
-    model, values = forecast.model, forecast.values[rows]
-    source = get_or_create_source(session, model.source, "forecaster", model.name, model.version)
-    count, width = values.shape
-    beliefs = Beliefs(
-        np.repeat(events.starts, width),
-        values.reshape(-1),
-        np.repeat(events.horizons, width),
-        np.full(count * width, source.id, dtype=np.int32),
-        np.tile(forecast.probabilities, count),
-    )
-    # The same forecast is made anew when a measurement on which it rests was corrected.
-    insert_beliefs(session, [SensorBeliefs(sensor.id, beliefs)], InsertPolicy.REPLACE)

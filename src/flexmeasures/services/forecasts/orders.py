@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from flexmeasures.data.stores.forecast_orders import Measured, add_orders
 from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.forecasting import horizons_for
 
-__all__ = ["ForecastOrder", "order_forecasts"]
+__all__ = ["ForecastOrder", "JoinedOrder", "join_forecasts", "order_forecasts"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,54 @@ class ForecastOrder:
     end: datetime
     horizon: timedelta
     model: str | None = None
+
+
+@dataclass(frozen=True)
+class JoinedOrder:
+    """One order in place of several of the same sensor, horizon and model.
+
+    Attributes:
+        order: From the first event of theirs to the last.
+        parts: Their positions among the orders that were joined.
+    """
+
+    order: ForecastOrder
+    parts: tuple[int, ...]
+
+
+def join_forecasts(
+    orders: Sequence[ForecastOrder], resolutions: Mapping[int, timedelta]
+) -> list[JoinedOrder]:
+    """Make one order of those whose periods overlap or touch, so that no event is forecast twice.
+
+    Args:
+        orders: In any order.
+        resolutions: Length of the events by sensor; orders of other sensors are not joined.
+
+    Returns:
+        Those of each sensor together.
+    """
+
+    def kind(number: int) -> tuple[int, timedelta, str]:
+        order = orders[number]
+        return order.sensor_id, order.horizon, order.model or ""
+
+    joined: list[JoinedOrder] = []
+    for number in sorted(range(len(orders)), key=lambda n: (*kind(n), orders[n].start, orders[n].end)):
+        order, last = orders[number], joined[-1] if joined else None
+        step = resolutions.get(order.sensor_id)
+        if (
+            last is None
+            or not step
+            or kind(last.parts[0]) != kind(number)
+            or order.start > last.order.end
+            or (order.start - last.order.start) % step
+        ):
+            joined.append(JoinedOrder(order, (number,)))
+            continue
+        whole = replace(last.order, end=max(last.order.end, order.end))
+        joined[-1] = JoinedOrder(whole, (*last.parts, number))
+    return joined
 
 
 def order_forecasts(

@@ -5,7 +5,7 @@ import pytest
 
 from flexmeasures.domain.forecasting import Scores, measure_accuracy
 from flexmeasures.domain.forecasting.calibration import band
-from flexmeasures.domain.forecasting.ensemble import choose_weights
+from flexmeasures.domain.forecasting.ensemble import choose_weights, select_members
 
 
 def test_errors_of_points():
@@ -57,9 +57,23 @@ def test_bands_follow_the_errors_of_the_last_weeks():
     np.testing.assert_allclose(rows[0], [10 + 2 * low, 10, 10 + 2 * high])
 
 
-def test_weights_favour_members_that_err_apart():
+def test_members_that_err_apart_are_selected():
     """Of two members with opposite errors and a bad third one, the average of the two is chosen."""
     truth = np.zeros(100)
     noise = np.random.default_rng(7).normal(size=100)
-    weights = choose_weights(np.array([noise, -noise, noise + 9]), truth)
+    weights = select_members(np.array([noise, -noise, noise + 9]), truth)
     np.testing.assert_allclose(weights, [0.5, 0.5, 0])
+
+
+def test_half_of_the_weight_is_spread_by_error():
+    """Errors of 1 and 1 + 1/12 share a half as 1 to 1/e; the selection gives its half to the better one."""
+    forecasts = np.array([np.full(96, 1.0), np.full(96, 1 + 1 / 12), np.full(96, 30.0)])
+    weights = choose_weights(forecasts, np.zeros(96))
+    spread = np.array([1, 1 / np.e, 0]) / (1 + 1 / np.e) / 2
+    np.testing.assert_allclose(weights, spread + np.array([0.5, 0, 0]), atol=1e-12)
+
+
+def test_a_member_without_error_gets_all_weight():
+    """Where one member was right each time, as on a constant series, no other counts."""
+    weights = choose_weights(np.array([np.full(96, 2.0), np.full(96, 3.0)]), np.full(96, 2.0))
+    np.testing.assert_allclose(weights, [1, 0])
