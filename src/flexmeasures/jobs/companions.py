@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import redis
 from rq.job import Job, JobStatus
@@ -74,7 +74,8 @@ class Companions:
         Until they are noted as running they count as waiting: another process that misses them puts them back.
         """
         connection = self._queue.connection
-        ids = [one.decode() for one in connection.lpop(self._queue.key, count) or []]
+        taken = cast("list[bytes]", connection.lpop(self._queue.key, count) or [])
+        ids = [one.decode() for one in taken]
         found = [job for job in Job.fetch_many(ids, connection) if job is not None]
         mine = [job for job in found if job.func_name == self._name and not is_alone(job)]
         of_mine = {job.id: job for job in mine}
