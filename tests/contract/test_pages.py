@@ -91,6 +91,13 @@ PATHS = {
     "/tasks/forecasting": (302, 403, 403, 200, 403),
     "/rq/": (302, 302, 302, 302, 302),
     "/upload": (302, 200, 200, 200, 200),
+    "/audit": (302, 200, 200, 200, 200),
+    "/assets/3/calendar.ics": (302, 200, 404, 200, 404),
+    "/shared/x": (404, 404, 404, 404, 404),
+    "/shared/x/charts": (404, 404, 404, 404, 404),
+    "/embed/x": (404, 404, 404, 404, 404),
+    "/embed/x/charts": (404, 404, 404, 404, 404),
+    "/calendar/x.ics": (404, 404, 404, 404, 404),
     "/alerts": (302, 200, 200, 200, 200),
     "/communities": (302, 200, 200, 200, 200),
     "/communities/1": (302, 403, 403, 403, 403),
@@ -125,6 +132,7 @@ def test_every_page_is_in_the_table_of_rights(app):
         .replace("<int:owner_id>", "1")
         .replace("<int:user_id>", "1")
         .replace("<int:account_id>", "1")
+        .replace("<token>", "x")
         .replace("<int:community_id>", "1")
         .replace("<int:service_id>", "1")
         for rule in app.url_map.iter_rules()

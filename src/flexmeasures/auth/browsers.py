@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import Forbidden
 
-__all__ = ["SecureCookies", "register"]
+__all__ = ["FRAMED_ANYWHERE", "SecureCookies", "register"]
 
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
 _USUAL_PORTS = {"http": 80, "https": 443}
@@ -28,6 +28,9 @@ _CONTENT_POLICY = (
     "form-action 'self'",
     "frame-ancestors 'none'",
 )
+
+FRAMED_ANYWHERE = "frame-ancestors *"
+"""What the policy of an answer says that may stand in a frame of any page: charts that were shared for it."""
 
 _SETS_STYLES = "flexmeasures_docs"
 """The blueprint of the page of the API, which sets styles as it goes."""
@@ -114,7 +117,8 @@ def _is_allowed(origin: str) -> bool:
 def _add_headers(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    if FRAMED_ANYWHERE not in headers.get("Content-Security-Policy", ""):
+        headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     # Links for new passwords are secrets. No "no-referrer": forms would then not name their origin.
     headers.setdefault("Referrer-Policy", "same-origin")
     if request.blueprint in _OUR_PAGES and response.mimetype == "text/html":

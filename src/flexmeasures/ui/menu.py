@@ -47,7 +47,6 @@ _CAPTIONS = {
 
 _ROLES = {
     "users": ("admin",),
-    "audit": ("admin", "admin-reader", "account-admin", "consultant"),
     "portfolio": ("admin", "Prosumer"),
     "analytics": ("admin", "Prosumer"),
     "control": ("admin", "Prosumer", "Aggregator", "Supplier"),

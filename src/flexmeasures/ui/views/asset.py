@@ -32,6 +32,7 @@ from flexmeasures.services.rights import may_everywhere
 from flexmeasures.services.schedules.next_actions import is_store
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, flexible_asset_ids
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
+from flexmeasures.services.shared_links import list_links
 from flexmeasures.services.show_asset import FLEX_FIELDS, count_beliefs, list_parts, list_sensors
 from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import blueprint, needs_login
@@ -43,7 +44,14 @@ from flexmeasures.ui.views.assets import entity_address, form_choices, take_erro
 from flexmeasures.ui.views.dashboard import look_until
 from flexmeasures.ui.window import TimeWindow, page_window, presets
 
-__all__ = ["power_lines"]
+__all__ = ["LINK_WORDS", "describe_now", "draw_asset", "find_plan", "list_plan_actions", "power_lines"]
+
+LINK_WORDS = {
+    "page": "a page to read",
+    "chart": "a chart for a frame in another page",
+    "calendar": "the plan as a calendar (iCalendar)",
+}
+"""What can be shared of an asset."""
 
 _NUMBERS = ("capacity_in_mw", "latitude", "longitude")
 _SIZES = ("min_soc_in_mwh", "max_soc_in_mwh")
@@ -60,17 +68,13 @@ def show_asset(asset_id: int) -> str:
 def _show(asset: Any, form: FormState) -> str:
     now = datetime.now(UTC)
     window = page_window()
-    plan = _find_plan(asset.id)
-    actions = _actions(plan, asset) if plan else []
-    current = next((n for n, one in enumerate(actions) if one.start <= now < one.end), None)
     return render_flexmeasures_template(
         "pages/asset.html",
         asset=asset,
         form=form,
-        latest=read_latest_powers(db.session, [asset], look_until(now))[asset.id],
-        plan=plan,
-        actions=actions[current : current + 6] if current is not None else [],
-        plan_is_over=bool(plan) and current is None,
+        **describe_now(asset, now),
+        links=list_links(db.session, asset),
+        link_words=LINK_WORDS,
         address=entity_address(asset),
         presets=presets(window, now),
         window=window,
@@ -91,6 +95,19 @@ def _show(asset: Any, form: FormState) -> str:
     )
 
 
+def describe_now(asset: Any, now: datetime) -> dict[str, Any]:
+    """Read what an asset does now and next, for its sentence."""
+    plan = find_plan(asset.id)
+    actions = list_plan_actions(plan, asset) if plan else []
+    current = next((n for n, one in enumerate(actions) if one.start <= now < one.end), None)
+    return {
+        "latest": read_latest_powers(db.session, [asset], look_until(now))[asset.id],
+        "plan": plan,
+        "actions": actions[current : current + 6] if current is not None else [],
+        "plan_is_over": bool(plan) and current is None,
+    }
+
+
 def _watch_form(asset: Any) -> FormState:
     """Fill the form of what is unusual for the power of an asset [kW, hours]."""
     own = read_own_rule(asset.sensor)
@@ -100,14 +117,16 @@ def _watch_form(asset: Any) -> FormState:
     return FormState({**typed, "gap_after": "" if hours is None else f"{hours:g}", "is_off": own.is_off})
 
 
-def _find_plan(asset_id: int) -> ShownSchedule | None:
+def find_plan(asset_id: int) -> ShownSchedule | None:
+    """Find the newest plan of an asset; None if it has none."""
     try:
         return find_shown_schedule(db.session(), asset_id)
     except NotFound:
         return None
 
 
-def _actions(plan: ShownSchedule, asset: Any) -> list[Any]:
+def list_plan_actions(plan: ShownSchedule, asset: Any) -> list[Any]:
+    """List what a plan has its asset do, in words."""
     slots = range(len(plan.power_mw))
     return list_actions(
         plan.power_mw,
@@ -125,7 +144,7 @@ def show_plan(asset_id: int) -> str:
     """Show what the newest plan of an asset says, why, and what it is compared with."""
     asset = find_visible_asset(db.session, current_user, asset_id)
     window = page_window()
-    plan = _find_plan(asset.id)
+    plan = find_plan(asset.id)
     if plan is not None:
         end = plan.start + len(plan.power_mw) * plan.resolution
         window = replace(window, start=plan.start, end=end)
@@ -134,7 +153,7 @@ def show_plan(asset_id: int) -> str:
         "pages/plan.html",
         asset=asset,
         plan=plan,
-        actions=_actions(plan, asset) if plan else [],
+        actions=list_plan_actions(plan, asset) if plan else [],
         window=window,
         is_over=plan is not None and window.end <= now,
         now=now,
@@ -146,8 +165,11 @@ def show_plan(asset_id: int) -> str:
 def get_asset_charts(asset_id: int) -> Response:
     """Get what the charts of an asset show; with ``chart`` and ``format``, one of them as a file."""
     asset = find_visible_asset(db.session, current_user, asset_id)
-    window = page_window()
-    now = datetime.now(UTC)
+    return answer_charts(draw_asset(asset, page_window(), datetime.now(UTC)), asset.name)
+
+
+def draw_asset(asset: Any, window: TimeWindow, now: datetime) -> list[Chart]:
+    """Make the charts of an asset: power, state of charge if there is a plan with it, and prices."""
     question = AnalyticsQuestion(window.start, window.end, window.resolution, window.zone, window.horizon)
     resource = Resource(asset.name, asset.display_name, (asset,))
     found = read_analytics(db.session, resource, asset.market, (), question)
@@ -156,7 +178,7 @@ def get_asset_charts(asset_id: int) -> Response:
     else:
         charts_title = f"Power of {asset.display_name} (consumption positive)"
     charts = [Chart("power", charts_title, "MW", found.edges, power_lines(found), window.zone, now)]
-    soc = _soc_line(_find_plan(asset.id), found.edges)
+    soc = _soc_line(find_plan(asset.id), found.edges)
     if soc is not None:
         charts.append(
             Chart(
@@ -171,7 +193,7 @@ def get_asset_charts(asset_id: int) -> Response:
             )
         )
     charts.append(price_chart(found, window, now))
-    return answer_charts(charts, asset.name)
+    return charts
 
 
 def answer_charts(charts: list[Chart], name: str) -> Response:
