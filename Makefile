@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python tools/install.py
 LOCKED := --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo community run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e peers dist vendor mutants clean
+.PHONY: help demo community coordination run test test-newest test-lowest smoke-newest lock check format lint types imports unit docs bench e2e peers dist vendor mutants clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ demo: $(VENV)/.installed ## Schedule a small site on real data, end to end (SERV
 
 community: $(VENV)/.installed ## Nine homes that share their roofs, on real data: what other keys and a battery would give
 	@$(BIN)/flexmeasures demo --community
+
+coordination: $(VENV)/.installed ## A grid operator's price curve: batteries and cars are planned anew, reported and paid
+	@$(BIN)/flexmeasures demo --coordination
 
 run: $(VENV)/.installed ## Serve FlexMeasures on http://localhost:5000, nothing else needed
 	@$(BIN)/flexmeasures run

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.app import create
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.cli.community_demo import show_community
+from flexmeasures.cli.coordination_demo import show_coordination
 from flexmeasures.cli.demonstration.client import Client
 from flexmeasures.cli.demonstration.outcome import Outcome, draw_chart, tabulate, to_slots
 from flexmeasures.cli.demonstration.served import add_people, fill_pages
@@ -75,7 +76,10 @@ START_PATIENCE = 60.0  # how long the server may take to start [s]
 @click.option("--serve", is_flag=True, help="Leave the server running, to look around or to send messages.")
 @click.option("--port", type=int, help="Port of the server; a free one if left out (5000 with --serve).")
 @click.option("--community", is_flag=True, help="Show nine homes that share their roofs instead.")
-def demo(serve: bool, port: int | None, community: bool) -> None:
+@click.option(
+    "--coordination", is_flag=True, help="Show how a grid operator's price curve is followed instead."
+)
+def demo(serve: bool, port: int | None, community: bool, coordination: bool) -> None:
     """Schedule a small site on real data, end to end, and show what it saves.
 
     A battery and a charging station beside a building and a solar roof, with the day-ahead prices of two days in
@@ -85,6 +89,9 @@ def demo(serve: bool, port: int | None, community: bool) -> None:
     steps = _Steps(console)
     if community:
         show_community(console, steps)
+        return
+    if coordination:
+        show_coordination(console, steps)
         return
     folder = find_instance_path() / "demo"
     password = secrets.token_urlsafe(9)

@@ -97,8 +97,12 @@ class _Shelf:
             self._connection.set(self._name, sealed, ex=seconds)
 
 
-def follow(upstream_id: int) -> dict[str, Any]:
+def follow(upstream_id: int, ended_by: datetime | None = None) -> dict[str, Any]:
     """Ask an upstream for its events, plan what they change at once, and tell it what is due; runs in a worker.
+
+    Args:
+        upstream_id: Which one.
+        ended_by: Usage is reported of events that have ended by then; None: by now.
 
     Returns:
         How many assets were planned anew, and how many reports sent.
@@ -118,9 +122,10 @@ def follow(upstream_id: int) -> dict[str, Any]:
         session.commit()
         _plan_anew(session, upstream, changes.asset_ids)
         acknowledge(session, upstream, changes.limiting, datetime.now(UTC))
-        _report_ended(session, upstream, login.client_id)
+        until = ended_by or datetime.now(UTC)
+        _report_ended(session, upstream, until)
         session.commit()
-        sent = 0 if upstream.failures else _send_due(session, upstream, talk, login.client_id)
+        sent = 0 if upstream.failures else _send_due(session, upstream, talk, login.client_id, until)
     return {"planned": len(changes.asset_ids), "sent": sent}
 
 
@@ -208,8 +213,7 @@ def _plan_anew(session: Session, upstream: Upstream, asset_ids: Sequence[int]) -
     session.commit()
 
 
-def _report_ended(session: Session, upstream: Upstream, _who: str) -> None:
-    now = datetime.now(UTC)
+def _report_ended(session: Session, upstream: Upstream, now: datetime) -> None:
     query = select(UpstreamEvent).where(
         UpstreamEvent.upstream_id == upstream.id,
         UpstreamEvent.ends_at <= now,
@@ -221,11 +225,13 @@ def _report_ended(session: Session, upstream: Upstream, _who: str) -> None:
             report_usage(session, upstream, read(row.content, row.received_at, upstream.name), now)
 
 
-def _send_due(session: Session, upstream: Upstream, talk: UpstreamSession, client_id: str) -> int:
+def _send_due(
+    session: Session, upstream: Upstream, talk: UpstreamSession, client_id: str, until: datetime
+) -> int:
     """Send what is due, each with a transaction of its own; what is refused is tried again later."""
     sent = 0
     targets = session.scalars(select(UpstreamTarget).where(UpstreamTarget.upstream_id == upstream.id)).all()
-    for report in due_reports(session, upstream, datetime.now(UTC)):
+    for report in due_reports(session, upstream, max(until, datetime.now(UTC))):
         event = session.get(UpstreamEvent, (upstream.id, report.event_id))
         if event is None:
             continue

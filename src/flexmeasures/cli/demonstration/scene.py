@@ -23,7 +23,7 @@ from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.weather import NewWeatherSensor, create_weather_sensor
 
-__all__ = ["Scene", "make_scene"]
+__all__ = ["Scene", "make_scene", "store_series"]
 
 ZONE = "Europe/Berlin"
 
@@ -112,7 +112,7 @@ def _add_market(session: Session, site: Site, days: _Days, prefix: str) -> Marke
         ),
     )
     prices = np.tile(site.prices, days.count // 2)
-    _store(session, market.sensor, days.start, prices, timedelta(0), "script")
+    store_series(session, market.sensor, days.start, prices, timedelta(0), "script")
     return market
 
 
@@ -188,7 +188,7 @@ def _add_assets(
 
 def _store_measured(session: Session, sensor: Sensor, days: _Days, values: Values) -> None:
     count = int((days.now - days.start) / QUARTER)
-    _store(session, sensor, days.start, values[:count], timedelta(0), "script")
+    store_series(session, sensor, days.start, values[:count], timedelta(0), "script")
 
 
 def _store_forecasts(session: Session, sensor: Sensor, days: _Days, values: Values, rng: Any) -> None:
@@ -197,7 +197,7 @@ def _store_forecasts(session: Session, sensor: Sensor, days: _Days, values: Valu
     for hours, error in ((1, 0.05), (6, 0.1), (24, 0.16)):
         middle = values * (1 + error * drift * 2)
         room = np.abs(values) * error * 1.6
-        _store(
+        store_series(
             session,
             sensor,
             days.start,
@@ -210,7 +210,7 @@ def _store_forecasts(session: Session, sensor: Sensor, days: _Days, values: Valu
 _BAND = (0.1, 0.5, 0.9)
 
 
-def _store(
+def store_series(
     session: Session, sensor: Sensor, start: datetime, values: Values, horizon: timedelta, kind: str
 ) -> None:
     """Store values, or rows of the values of three probabilities."""
