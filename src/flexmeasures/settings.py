@@ -217,6 +217,12 @@ SETTINGS: tuple[Setting, ...] = (
         "schedulers and forecasters said and had superseded.",
     ),
     Setting(
+        "FLEXMEASURES_THIN_EVERY",
+        PositiveDuration | None,
+        timedelta(days=1),
+        "How often workers do the same by themselves, in steps of some seconds beside other jobs; None: never.",
+    ),
+    Setting(
         "FLEXMEASURES_QUEUE_WARNING",
         PositiveNumber,
         10_000,
@@ -241,6 +247,12 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "ensemble",
         "The model of forecasts: ensemble, recent-days, linear-OLS (as in version 0.4), naive, or a plugin's.",
+    ),
+    Setting(
+        "FLEXMEASURES_FORECAST_PAST",
+        NotNegativeDuration | None,
+        None,
+        "Posts are not answered with forecasts of events that ended longer ago than this; None: with all of them.",
     ),
     Setting(
         "FLEXMEASURES_HOLIDAYS",

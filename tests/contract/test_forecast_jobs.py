@@ -9,6 +9,7 @@ from flexmeasures.data.database import db
 from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.jobs.workers import make_worker
+from flexmeasures.services.forecasts.orders import worth_forecasting
 from flexmeasures.services.markets import NewMarket, create_market
 from flexmeasures.services.weather import find_or_make_weather_sensor
 
@@ -195,3 +196,22 @@ def test_without_data_a_forecast_fails_and_says_why(app, owner, cast):
     failed = [queue.fetch_job(job_id) for job_id in queue.failed_job_registry.get_job_ids()]
     assert len(failed) == 2
     assert {job.meta["exception"]["class"] for job in failed} == {"NotEnoughData"}
+
+
+def test_the_distant_past_is_not_forecast_where_a_setting_says_so(app, owner, cast, orders):
+    """Of a day that began ten days ago, with a limit of eight days, only two days ahead something is still to come."""
+    app.config["FLEXMEASURES_FORECAST_PAST"] = 8 * 24 * HOUR
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    start = now - 10 * 24 * HOUR
+    post(owner, "postMeterData", connection=cast.address("building"), start=start.isoformat())
+    assert [order.horizon // HOUR for order in orders()] == [48]
+
+
+def test_each_horizon_begins_with_what_has_not_ended():
+    """Of 00:00 to 04:00, one hour ahead from 01:00 and two from 02:00, with events up to 03:30 left out."""
+    found = worth_forecasting(
+        (START, START + 4 * HOUR), (HOUR, 2 * HOUR, 24 * HOUR), HOUR, START + 3.5 * HOUR
+    )
+    # Events that end at 04:00 are the first ones left: one hour ahead those after 02:00, two hours ahead after 01:00.
+    assert found == {START + 2 * HOUR: (HOUR,), START + HOUR: (2 * HOUR,), START: (24 * HOUR,)}
+    assert worth_forecasting((START, START + HOUR), (HOUR,), HOUR, START + 2 * HOUR) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,14 @@ from flask import Flask
 from sqlalchemy import text
 
 from flexmeasures.cli.storage import show_storage, thin
-from flexmeasures.data.database import db
+from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.tables import DataSource
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import to_datetime64
+from flexmeasures.jobs.queues import get_queue
+from flexmeasures.jobs.retention import place_due_thinning
+from flexmeasures.jobs.workers import make_worker
 from flexmeasures.services.operations import retention
 from flexmeasures.services.operations.retention import thin_beliefs
 from flexmeasures.testing import make_sensor
@@ -91,6 +95,46 @@ def test_what_others_said_is_not_touched(shelf: Any) -> None:
     shelf("scheduler", 2, 1)
     assert run(START + timedelta(days=40)) == 1
     assert left("script") == [1, 2, 5]
+
+
+def test_when_its_time_is_over_it_goes_on_later(shelf: Any) -> None:
+    """A call with a deadline stops after one step, says how far it came, and the next one goes on from there."""
+    shelf("scheduler", 4, 3, 2, 1)
+    first = thin_beliefs(
+        db.session(), START + timedelta(days=40), pause=lambda _: None, deadline=time.monotonic()
+    )
+    assert (first.beliefs, first.reached) == (3, 0)
+    second = thin_beliefs(db.session(), START + timedelta(days=40), pause=lambda _: None, after=first.reached)
+    assert (second.beliefs, second.reached) == (0, None)
+    assert left("scheduler") == [1]
+
+
+def test_workers_thin_out_by_themselves(app: Flask, shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker places a job once in an interval, not at its first start; the job leaves the rest to another one."""
+    connection, every = redis_connection(app), app.config["FLEXMEASURES_THIN_EVERY"]
+    queue = get_queue(app, "forecasting")
+    for _ in range(2):
+        place_due_thinning(connection, every)
+    assert queue.job_ids == []
+    connection.delete("flexmeasures:thinning:next")  # as after a day
+    for _ in range(2):
+        place_due_thinning(connection, every)
+    assert len(queue.job_ids) == 1
+    shelf("scheduler", 4, 3, 2, 1)
+    monkeypatch.setattr("flexmeasures.jobs.retention.STEP", 0)
+    make_worker(app, ["forecasting"]).work(burst=True)
+    db.session.rollback()
+    assert left("scheduler") == [1]
+    # The one step that there was deleted all; the job after it may find nothing more, and then there is none.
+    assert queue.job_ids == []
+    assert queue.failed_job_registry.get_job_ids() == []
+
+
+def test_without_an_interval_nothing_is_thinned_out(app: Flask) -> None:
+    """Where the setting says never, no job is placed however long one waits."""
+    for _ in range(3):
+        place_due_thinning(redis_connection(app), None)
+    assert get_queue(app, "forecasting").job_ids == []
 
 
 def test_broken_off_it_goes_on_where_it_was(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ from flexmeasures.jobs.recovery import (
     note_run,
 )
 from flexmeasures.jobs.rehearsal import rehearse
+from flexmeasures.jobs.retention import place_due_thinning
 from flexmeasures.jobs.upstreams import place_due_upstreams
 from flexmeasures.log_context import job_id, request_id
 from flexmeasures.metrics import JOB_SECONDS, JOBS, Metrics
@@ -162,6 +163,7 @@ class FlexWorker:
         self._connection = app.extensions["redis"]
         self._engine = engine
         self._alert_interval = app.config["FLEXMEASURES_MONITORING_INTERVAL"]
+        self._thinning_interval = app.config["FLEXMEASURES_THIN_EVERY"]
         home = _Home(app, os.pipe())
         weakref.finalize(self, _close, home.lifeline)
         self._worker = Worker(
@@ -230,6 +232,7 @@ class FlexWorker:
         look_for_due(self._engine, self._connection)
         place_due_upstreams(self._engine, self._connection)
         place_due_check(self._connection, self._alert_interval)
+        place_due_thinning(self._connection, self._thinning_interval)
 
 
 def make_worker(app: Flask, names: Sequence[str], name: str | None = None) -> FlexWorker:

@@ -180,7 +180,9 @@ def _order_forecasts(
 ) -> None:
     """Have forecasts made of what was measured, once it is stored."""
     sensors = [thing.sensor for thing in things.values()]
-    order_forecasts(call.session, sensors, how.start, how.end, horizons)
+    past = call.config["FLEXMEASURES_FORECAST_PAST"]
+    since = None if past is None else call.now - past
+    order_forecasts(call.session, sensors, how.start, how.end, horizons, since)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     call.follow_ups.append(partial(place_soon, app))
 

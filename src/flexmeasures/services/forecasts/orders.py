@@ -12,7 +12,7 @@ from flexmeasures.data.stores.forecast_orders import Measured, add_orders
 from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.forecasting import horizons_for
 
-__all__ = ["ForecastOrder", "JoinedOrder", "join_forecasts", "order_forecasts"]
+__all__ = ["ForecastOrder", "JoinedOrder", "join_forecasts", "order_forecasts", "worth_forecasting"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def order_forecasts(
     start: datetime,
     end: datetime,
     horizons: tuple[timedelta, ...] | None = None,
+    since: datetime | None = None,
 ) -> None:
     """Order what can be forecast once a period was measured: the same period, each horizon later.
 
@@ -97,11 +98,43 @@ def order_forecasts(
         start: Start of what was measured.
         end: End of what was measured.
         horizons: How far ahead; None: as suits each sensor's resolution.
+        since: Events that have ended by this instant are not forecast; None: all are.
     """
-    orders = [
-        Measured(sensor.id, start, end, chosen)
-        for sensor in sensors
-        if (chosen := horizons_for(sensor.event_resolution) if horizons is None else horizons)
-    ]
+    orders = []
+    for sensor in sensors:
+        resolution = sensor.event_resolution
+        chosen = horizons_for(resolution) if horizons is None else horizons
+        if since is None or not resolution:
+            orders += [Measured(sensor.id, start, end, chosen)] if chosen else []
+        else:
+            parts = worth_forecasting((start, end), chosen, resolution, since)
+            orders += [Measured(sensor.id, first, end, some) for first, some in parts.items()]
     if orders:
         add_orders(session, orders)
+
+
+def worth_forecasting(
+    measured: tuple[datetime, datetime],
+    horizons: Iterable[timedelta],
+    resolution: timedelta,
+    since: datetime,
+) -> dict[datetime, tuple[timedelta, ...]]:
+    """Choose what of a measured period is forecast, if events that have ended by an instant are not.
+
+    Args:
+        measured: Start of the first event and end of the last one.
+        horizons: How far ahead.
+        resolution: Length of the events.
+        since: The instant.
+
+    Returns:
+        The horizons at which a part of the period is forecast, by the start of that part; it ends with the period.
+    """
+    start, end = measured
+    parts: dict[datetime, tuple[timedelta, ...]] = {}
+    for horizon in horizons:
+        ended = max(0, (since - horizon - start) // resolution)
+        first = start + ended * resolution
+        if first < end:
+            parts[first] = (*parts.get(first, ()), horizon)
+    return parts

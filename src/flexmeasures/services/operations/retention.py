@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,10 +30,12 @@ class Thinned:
     Attributes:
         sensors: How many sensors were looked at.
         beliefs: How many beliefs were deleted.
+        reached: Number of the last sensor that was finished, if the time was over before all were; else None.
     """
 
     sensors: int
     beliefs: int
+    reached: int | None = None
 
 
 def thin_beliefs(
@@ -40,6 +43,9 @@ def thin_beliefs(
     superseded_by: datetime,
     on_sensor: Callable[[int, int], object] = lambda done, total: None,
     pause: Callable[[float], object] = time.sleep,
+    *,
+    after: int = 0,
+    deadline: float = math.inf,
 ) -> Thinned:
     """Delete what schedulers and forecasters said and had superseded by an instant.
 
@@ -55,12 +61,14 @@ def thin_beliefs(
         superseded_by: The instant.
         on_sensor: Is told after each sensor how many are done, and how many there are.
         pause: Rests for a number of seconds.
+        after: Only sensors with a higher number than this are looked at.
+        deadline: When to stop, even in the midst of a sensor, once something was done [s, monotonic].
     """
     sources = store.program_sources(session)
     ids = [number for numbers in sources.values() for number in numbers]
-    sensors = store.sensors_by_id(session) if ids else []
+    sensors = [one for one in store.sensors_by_id(session) if one[0] > after] if ids else []
     session.commit()
-    deleted = 0
+    deleted, finished = 0, after
     for done, (sensor_id, resolution) in enumerate(sensors, 1):
         known = store.event_range(session, sensor_id, ids)
         session.commit()
@@ -74,7 +82,13 @@ def thin_beliefs(
                 session.commit()
                 deleted += gone
                 pause(time.perf_counter() - began)
+                # Not before something was done: the next call would find the same and end as early.
+                if deleted and time.monotonic() >= deadline:
+                    return Thinned(done, deleted, finished)
         on_sensor(done, len(sensors))
+        finished = sensor_id
+        if done < len(sensors) and time.monotonic() >= deadline:
+            return Thinned(done, deleted, finished)
     return Thinned(len(sensors), deleted)
 
 
