@@ -193,7 +193,66 @@ ELSEWHERE = (
 """Communities have roles of their own, partners and OpenADR 3 scopes: tested route by route in their own folders."""
 
 PAGES = "flexmeasures.ui"
-"""Views of pages ask the same services; their rights are tested in test_pages.py, not yet route by route."""
+"""Views of pages are asked with a login of a browser."""
+
+
+def page(method: str, pattern: str, **form: Any) -> Callable[[int, int], Any]:
+    """Write requests of a page about a thing whose id stands in the path, with what its form sends."""
+    return path(method, pattern, **form)
+
+
+PAGE_ROWS: dict[str, Row] = {
+    "GET /assets/<int:asset_id>/": Row(page("GET", "/assets/{}/"), "read"),
+    "GET /assets/<int:asset_id>/plan": Row(page("GET", "/assets/{}/plan"), "read"),
+    "GET /assets/<int:asset_id>/charts": Row(page("GET", "/assets/{}/charts"), "read"),
+    "GET /assets/<int:asset_id>/calendar.ics": Row(page("GET", "/assets/{}/calendar.ics"), "read"),
+    "GET /grid-events/limits/<int:asset_id>": Row(page("GET", "/grid-events/limits/{}"), "read"),
+    "GET /assets/delete_with_data/<int:asset_id>/": Row(page("GET", "/assets/delete_with_data/{}/"), "write"),
+    "POST /assets/<int:asset_id>/": Row(page("POST", "/assets/{}/", latitude="2"), "write"),
+    "POST /assets/<int:asset_id>/plan": Row(page("POST", "/assets/{}/plan"), "write"),
+    "POST /assets/<int:asset_id>/watch": Row(page("POST", "/assets/{}/watch", highest="1"), "write"),
+    "POST /assets/<int:asset_id>/links": Row(page("POST", "/assets/{}/links", kind="page"), "write"),
+    "POST /assets/<int:asset_id>/links/revoke": Row(
+        page("POST", "/assets/{}/links/revoke", link="1"), "write"
+    ),
+    "GET /users/<int:user_id>": Row(page("GET", "/users/{}"), "read", ("admin",), "user"),
+    "GET /users/toggle_active/<int:user_id>": Row(
+        page("GET", "/users/toggle_active/{}"), "write", ("admin",), "user"
+    ),
+    "GET /users/reset_password_for/<int:user_id>": Row(
+        page("GET", "/users/reset_password_for/{}"), "write", ("admin",), "user"
+    ),
+    "POST /users/roles/<int:user_id>": Row(page("POST", "/users/roles/{}"), "write", ("admin",), "user"),
+    "POST /users/toggle_active/<int:user_id>": Row(
+        page("POST", "/users/toggle_active/{}"), "write", ("admin",), "user"
+    ),
+    "POST /users/reset_password_for/<int:user_id>": Row(
+        page("POST", "/users/reset_password_for/{}"), "write", ("admin",), "user"
+    ),
+    # What ends something comes last.
+    "POST /assets/<int:asset_id>/delete": Row(page("POST", "/assets/{}/delete"), "write"),
+}
+
+PAGES_WITHOUT_A_THING = {
+    *("GET /", "GET /dashboard", "GET /state", "GET /favicon.ico", "GET /logout"),
+    *("GET /portfolio", "POST /portfolio", "GET /portfolio/charts", "GET /analytics", "POST /analytics"),
+    *("GET /analytics/charts", "GET /analytics_data/<content>/<kind>"),
+    *("GET /assets/", "GET /assets/new/", "POST /assets/create/", "GET /assets/owned_by/<int:owner_id>/"),
+    *("GET /users", "GET /audit", "GET /accounts", "GET /alerts", "POST /alerts/acknowledge"),
+    *("GET /account", "POST /account", "POST /account/token", "POST /account/log-out-everywhere"),
+    *("POST /account/reset-password", "GET /upload", "POST /upload", "POST /upload/<key>"),
+    *("GET /tasks/", "GET /tasks/<queue>", "POST /tasks/retry", "GET /rq/", "GET /rq/<path:_rest>"),
+    *("GET /control", "POST /control", "GET /control/offers", "POST /control/order", "POST /control/cancel"),
+    *("GET /grid-events", "GET /grid-events/paid", "GET /communities"),
+    # By account and by role in a community: tested with each of them.
+    *("GET /accounts/<int:account_id>", "GET /communities/<int:community_id>"),
+    "GET /communities/<int:community_id>/charts",
+    "GET /communities/<int:community_id>/statements/<int:service_id>",
+    # By secret links.
+    *("GET /shared/<token>", "GET /shared/<token>/charts", "GET /embed/<token>", "GET /embed/<token>/charts"),
+    "GET /calendar/<token>.ics",
+}
+"""Pages that name no connection and no user."""
 
 
 def allowed(role: str, whose: str, row: Row) -> bool:
@@ -218,8 +277,10 @@ def test_each_route_has_a_row(app):
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     known = ROWS.keys() | WITHOUT_A_THING
+    pages = PAGE_ROWS.keys() | PAGES_WITHOUT_A_THING
     assert {route for route, module in routes.items() if not module.startswith(PAGES)} <= known
-    assert known <= routes.keys()
+    assert {route for route, module in routes.items() if module.startswith(PAGES)} <= known | pages
+    assert known | pages <= routes.keys()
 
 
 @pytest.fixture
@@ -298,6 +359,43 @@ def test_the_matrix(app, client, things, role):
             if (answer != missing) != allowed(role, whose, row):
                 wrong.append((route, whose, answer, missing))
     assert not wrong
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_matrix_of_pages(app, things, role):
+    """In a browser each role may do with each thing what the tables of rights say, and no more than by the API."""
+    browser = app.test_client()
+    log_in(app, app.test_client(), things, role)
+    answer = browser.post("/login", data={"email": "user0@seita.nl", "password": PASSWORD})
+    assert answer.status_code == 302
+    wrong = []
+    for route, row in PAGE_ROWS.items():
+        missing = page_outcome(browser, row, MISSING)
+        for whose in (*THINGS[1:], THINGS[0]):
+            answer = page_outcome(browser, row, things[row.about][whose])
+            if (answer != missing) != allowed(role, whose, row):
+                wrong.append((route, whose, answer, missing))
+    assert not wrong
+
+
+def page_outcome(browser, row, thing):
+    """Ask a page, and give the status of the answer."""
+    method, where, fields = row.ask(thing, 0)
+    answer = browser.open(
+        where, method=method, buffered=True, **({"data": fields} if method == "POST" else {})
+    )
+    assert answer.status_code < 500 or answer.status_code == 503, (where, answer.text)
+    return answer.status_code
+
+
+def test_pages_without_a_login(app, things):
+    """Nobody sees anything of a page about a thing, and learns nothing of it: a login is asked for, or it is denied."""
+    for route, row in PAGE_ROWS.items():
+        answers = {
+            page_outcome(app.test_client(), row, thing) for thing in (*things[row.about].values(), MISSING)
+        }
+        assert len(answers) == 1, route
+        assert answers <= {302, 401, 403}, route
 
 
 def outcome(client, row, thing, number, token):

@@ -32,12 +32,21 @@ def pages(platform: Platform) -> dict[str, tuple[str, str]]:
         "tasks": ("admin", "/tasks/"),
         "new": ("admin", "/assets/new/"),
         "error": ("owner", "/no-such-page"),
+        "alerts": ("owner", "/alerts"),
+        "communities": ("admin", "/communities"),
+        "events": ("admin", "/grid-events"),
+        "accounts": ("admin", "/accounts"),
+        "audit": ("admin", "/audit"),
     }
     if scene:
         found |= {
             "asset": ("owner", f"/assets/{battery}/"),
             "plan": ("owner", f"/assets/{battery}/plan"),
             "user": ("admin", "/users/1"),
+            "community": ("owner", "/communities/1"),
+            "staff": ("admin", "/communities/1"),
+            "organisation": ("owner", "/accounts/1"),
+            "kiosk": ("owner", "/portfolio?kiosk"),
         }
     return found
 

@@ -49,9 +49,12 @@ def paths(platform: Platform) -> dict[str, list[str]]:
         "owner": [
             "/", "/portfolio", "/portfolio?show_stacked=consumption", "/analytics?resource=Building", "/control",
             "/assets/", f"/assets/{battery}/", f"/assets/{battery}/plan", f"/assets/delete_with_data/{battery}/",
-            "/account", "/upload",
+            "/account", "/upload", "/alerts", "/communities", "/communities/1", "/grid-events", "/accounts/1", "/audit",
         ],
-        "admin": ["/users", "/users/1", "/tasks/", "/assets/new/", "/"],
+        "admin": [
+            "/users", "/users/1", "/tasks/", "/assets/new/", "/", "/communities/1", "/grid-events", "/accounts",
+            "/audit",
+        ],
         "trader": ["/control?up_price=200"],
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from flexmeasures.data.tables import User
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.communities.coefficients import Coefficients
 from flexmeasures.domain.communities.identifiers import check_letters
+from flexmeasures.domain.flexibility import Regulation
 from flexmeasures.domain.time import event_grid, find_zone
 from flexmeasures.jobs.schedules import planning_of
 from flexmeasures.services.communities.set_up import (
@@ -105,7 +106,7 @@ def fill_pages(
 
 
 def _order(session: Session, scene: Scene, config: Mapping[str, Any], now: datetime) -> None:
-    """Order what the battery offers in one of the next hours, if it offers anything."""
+    """Order what the battery offers in the first of the next hours in which that is worth something."""
     first = now.replace(minute=0) + _HOUR
     for number in range(12):
         start = first + number * _HOUR
@@ -113,13 +114,14 @@ def _order(session: Session, scene: Scene, config: Mapping[str, Any], now: datet
             start,
             start + _HOUR,
             _HORIZON,
-            MarketTerms(up_price=_PRICE, down_price=-_PRICE),
+            MarketTerms(up_price=_PRICE),
             asset_ids=(scene.assets["Battery"],),
+            regulation=Regulation.UP,
             slot=_HOUR,
         )
         portfolio = open_portfolio(session, enquiry, planning_of(config), now)
         listings = make_order_books(portfolio)[0].listings
-        if listings:
+        if listings and listings[0].expected_value > 0:
             terms = OrderTerms(config["FLEXMEASURES_DEVIATION_PRICE"])
             place_orders(session, Trade(portfolio, terms, listings[:1], portfolio.profile_mw), now)
             return

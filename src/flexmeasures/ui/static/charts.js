@@ -21,10 +21,10 @@ function lineStyle(line) {
   return { stroke: colour, width: 2 };
 }
 
-// Means of slots are steps up to the end of the slot, also where a gap follows.
-function stepped(times, end, values) {
-  const out = values.slice();
-  out.push(values[values.length - 1] ?? null);
+// Means of slots are steps up to the end of the slot, also where a gap or the end of the chart follows.
+function stepped(line, values) {
+  const out = [...values, values[values.length - 1] ?? null];
+  if (!line.state) values.forEach((v, n) => { if (v != null && out[n + 1] == null) out[n + 1] = v; });
   return out;
 }
 
@@ -152,8 +152,8 @@ function draw(figure, chart, groupName) {
   const times = [...chart.times, chart.end];
   const columns = [times];
   for (const line of chart.lines) {
-    columns.push(stepped(times, chart.end, line.values));
-    if (line.high) columns.push(stepped(times, chart.end, line.high));
+    columns.push(stepped(line, line.values));
+    if (line.high) columns.push(stepped(line, line.high));
   }
   const u = new uPlot(options(chart, figure, groupName), columns, plot);
   legend(figure, chart, u);

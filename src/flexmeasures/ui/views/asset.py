@@ -28,13 +28,12 @@ from flexmeasures.services.edit_assets import AssetChanges, delete_asset, edit_a
 from flexmeasures.services.latest_power import read_latest_powers
 from flexmeasures.services.monitoring.rules import read_own_rule
 from flexmeasures.services.resources import Resource
-from flexmeasures.services.rights import may_everywhere
+from flexmeasures.services.rights import may_by_owner, may_everywhere
 from flexmeasures.services.schedules.next_actions import is_store
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, flexible_asset_ids
 from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
 from flexmeasures.services.shared_links import list_links
 from flexmeasures.services.show_asset import FLEX_FIELDS, count_beliefs, list_parts, list_sensors
-from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import blueprint, needs_login
 from flexmeasures.ui.charts import Chart, Line, charts_response, download
 from flexmeasures.ui.csrf import csrf_fault
@@ -87,7 +86,7 @@ def _show(asset: Any, form: FormState) -> str:
         ),
         flex_fields=FLEX_FIELDS,
         is_store=is_store(asset, None),
-        may_change=not has_role(current_user, "anonymous"),
+        may_change=may_by_owner(current_user, Action.UPDATE, asset),
         version=_version(asset),
         watch=_watch_form(asset),
         usual_patience=patience_for(asset.sensor.event_resolution),
@@ -294,8 +293,6 @@ def _version(asset: Any) -> str:
 def change_asset(asset_id: int) -> str | BaseResponse | tuple[str, int]:
     """Change an asset as its form says."""
     asset = find_visible_asset(db.session, current_user, asset_id, Action.UPDATE)
-    if has_role(current_user, "anonymous"):
-        abort(403)
     form = FormState({**_typed_of(asset), **request.form})
     seen = request.form.get("version")
     if seen and seen != _version(asset):
@@ -372,9 +369,7 @@ def _read_flex_model(form: FormState) -> dict[str, Any] | None:
 @needs_login
 def plan_now(asset_id: int) -> BaseResponse:
     """Have an asset planned from now on."""
-    asset = find_visible_asset(db.session, current_user, asset_id)
-    if has_role(current_user, "anonymous"):
-        abort(403)
+    asset = find_visible_asset(db.session, current_user, asset_id, Action.CREATE_CHILDREN)
     fault = csrf_fault()
     if fault:
         flash(fault, "error")
@@ -393,8 +388,6 @@ def plan_now(asset_id: int) -> BaseResponse:
 def remove_asset(asset_id: int) -> BaseResponse:
     """Delete an asset with all its data."""
     asset = find_visible_asset(db.session, current_user, asset_id, Action.DELETE)
-    if has_role(current_user, "anonymous"):
-        abort(403)
     fault = csrf_fault()
     if fault:
         db.session.rollback()
@@ -409,7 +402,7 @@ def remove_asset(asset_id: int) -> BaseResponse:
 @needs_login
 def ask_before_deleting(asset_id: int) -> str:
     """Ask before an asset is deleted: a link, which any page may hold, must not do it."""
-    asset = find_visible_asset(db.session, current_user, asset_id)
+    asset = find_visible_asset(db.session, current_user, asset_id, Action.DELETE)
     return render_flexmeasures_template(
         "pages/asset_delete.html", asset=asset, readings=count_beliefs(db.session, asset)
     )
