@@ -32,7 +32,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(INSTALL) $(LOCKED) --editable '.[test]'
 	@touch $@
 
-demo: $(VENV)/.installed ## Schedule a small site on real data, end to end (SERVE=1 keeps the server running)
+demo: $(VENV)/.installed ## Plan a home on real data, end to end (SERVE=1 keeps the server running)
 	@$(BIN)/flexmeasures demo $(if $(SERVE),--serve)
 
 community: $(VENV)/.installed ## Nine homes that share their roofs, on real data: what other keys and a battery would give

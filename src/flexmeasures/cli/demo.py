@@ -1,4 +1,4 @@
-"""``flexmeasures demo``: a small site on real data, through the same API and worker as any other."""
+"""``flexmeasures demo``: a home planned as one on real data, through the same API and worker as any other."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from flask import Flask
 from rich.console import Console
 from sqlalchemy.orm import Session
@@ -28,7 +30,23 @@ from flexmeasures.cli.coordination_demo import show_coordination
 from flexmeasures.cli.demonstration.client import Client
 from flexmeasures.cli.demonstration.outcome import Outcome, draw_chart, tabulate, to_slots
 from flexmeasures.cli.demonstration.served import add_people, fill_pages
-from flexmeasures.cli.demonstration.site import BATTERY, HOUR, QUARTER, STATION, ZONE, Device, Site, load_site
+from flexmeasures.cli.demonstration.site import (
+    BATTERY,
+    CONNECTION_MW,
+    FEED_IN,
+    HOME_ROOF_PEAK_MW,
+    HOUR,
+    HOUSE_PEAK_MW,
+    QUARTER,
+    ROUNDTRIP_EFFICIENCY,
+    STATION,
+    SURCHARGE,
+    ZONE,
+    Device,
+    Site,
+    Values,
+    load_site,
+)
 from flexmeasures.data.database import db, prepare
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.instance import find_instance_path
@@ -80,9 +98,9 @@ START_PATIENCE = 60.0  # how long the server may take to start [s]
     "--coordination", is_flag=True, help="Show how a grid operator's price curve is followed instead."
 )
 def demo(serve: bool, port: int | None, community: bool, coordination: bool) -> None:
-    """Schedule a small site on real data, end to end, and show what it saves.
+    """Schedule a home on real data, end to end, and show what it saves.
 
-    A battery and a charging station beside a building and a solar roof, with the day-ahead prices of two days in
+    Battery, car, roof and house behind one connection are planned as one, with the day-ahead prices of two days in
     September 2020. All goes through the HTTP API and a worker, on a database of the demonstration's own.
     """
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
@@ -103,9 +121,9 @@ def demo(serve: bool, port: int | None, community: bool, coordination: bool) -> 
         try:
             with steps("Waiting for the server to answer"):
                 server.wait_for(client)
-            with steps("Adding a user, a market and the assets of the site"):
+            with steps("Adding a user, a market, and the home with its parts"):
                 _add_site(folder, password)
-            outcome = _tell(client, steps, load_site(), password)
+            outcome = _tell(client, steps, load_site(HOUSE_PEAK_MW, HOME_ROOF_PEAK_MW), password)
         finally:
             client.close()
         chart = folder / "schedule.html"
@@ -253,24 +271,34 @@ def _create_site(session: Session, password_hash: str) -> None:
             knowledge_horizon=("x_days_ago_at_y_oclock", {"x": 1, "y": 12, "z": "Europe/Paris"}),
         ),
     )
-    devices = [(d.name, d.type_name, d.capacity_mw, d.max_soc_mwh) for d in (BATTERY, STATION)]
-    for name, type_name, capacity, size in [
-        *devices,
-        ("Building", "building", 0.1, None),
-        ("Solar roof", "solar", 0.05, None),
-    ]:
-        new = NewAsset(
-            name=name,
-            asset_type_name=type_name,
-            capacity_in_mw=capacity,
-            event_resolution=QUARTER,
-            owner_id=owner.id,
-            market_id=market.id,
-            max_soc_in_mwh=size,
-            timezone=ZONE,
-            **PLACE,
+    common = {
+        "event_resolution": QUARTER,
+        "owner_id": owner.id,
+        "market_id": market.id,
+        "timezone": ZONE,
+        **PLACE,
+    }
+    context = {
+        "site-power-capacity": f"{CONNECTION_MW} MW",
+        "reserve-margin": "0.3 kW",  # load and sun are not what they were expected to be
+        "consumption-surcharge": f"{SURCHARGE} EUR/MWh",
+        "production-price": f"{FEED_IN} EUR/MWh",
+    }
+    home = create_asset(
+        session,
+        NewAsset("Home", "building", CONNECTION_MW, display_name="Home", flex_context=context, **common),
+    )
+    lossy = {"roundtrip_efficiency": ROUNDTRIP_EFFICIENCY}
+    for name, type_name, capacity, size, flex_model in (
+        (BATTERY.name, BATTERY.type_name, BATTERY.capacity_mw, BATTERY.max_soc_mwh, lossy),
+        (STATION.name, STATION.type_name, STATION.capacity_mw, STATION.max_soc_mwh, None),
+        ("House", "building", HOUSE_PEAK_MW, None, None),
+        ("Solar roof", "solar", HOME_ROOF_PEAK_MW, None, None),
+    ):
+        part = NewAsset(
+            name, type_name, capacity, max_soc_in_mwh=size, flex_model=flex_model, parent_id=home.id, **common
         )
-        create_asset(session, new)
+        create_asset(session, part)
 
 
 def _tell(client: Client, steps: _Steps, site: Site, password: str) -> Outcome:
@@ -283,43 +311,65 @@ def _tell(client: Client, steps: _Steps, site: Site, password: str) -> Outcome:
             start = site.start + timedelta(days=day)
             published = start - timedelta(hours=12)
             client.post_prices(MARKET, start, site.prices[day * 24 : day * 24 + 24], published)
-    with steps("Posting two days of meter data of the building and the solar roof"):
-        client.post_power(site.start, {address["Building"]: site.building, address["Solar roof"]: site.solar})
-    power = {}
+    house, roof = address["House"], address["Solar roof"]
+    with steps("Posting what house and roof are expected to do: the mean of both days"):
+        expected = dict(zip((house, roof), site.expected, strict=True))
+        client.post_forecast(site.start, expected, site.start - timedelta(hours=12))
     count = len(site.building)
-    for device in (BATTERY, STATION):
-        with steps(f"Posting the state of charge of the {device.name.lower()}, and waiting for its schedule"):
-            event = f"{address[device.name]}:{_event(device)}"
-            client.send_state(event, device)
-            start, planned, _ = client.await_schedule(event, "PT48H")
-            power[device.name] = to_slots(site.start, start, planned, count)
-    with steps("Reading the meter data back"):
-        building, solar = (
-            client.read_power(address[name], site.start, 48) for name in ("Building", "Solar roof")
-        )
+    power = {device.name: np.zeros(count) for device in (BATTERY, STATION)}
+    with steps("Posting the state of charge of the battery, and waiting for the plan of the home"):
+        _plan(client, address, (BATTERY,), power, site)
+    with steps("The car comes: posting both states of charge, and waiting for the next plan"):
+        held = Outcome(site, site.building, site.solar, power[BATTERY.name], power[STATION.name]).battery_soc
+        slot = (datetime.fromisoformat(STATION.at) - site.start) // QUARTER
+        later = replace(BATTERY, at=STATION.at, soc_kwh=round(float(held[slot - 1]), 3))
+        _plan(client, address, (later, STATION), power, site, number=2)
+    with steps("Posting two days of meter data of house and roof, and reading them back"):
+        client.post_power(site.start, {house: site.building, roof: site.solar})
+        building, solar = (client.read_power(name, site.start, 48) for name in (house, roof))
     return Outcome(site, building, solar, power[BATTERY.name], power[STATION.name])
 
 
+def _plan(
+    client: Client,
+    address: dict[str, str],
+    devices: tuple[Device, ...],
+    power: dict[str, Values],
+    site: Site,
+    number: int = 1,
+) -> None:
+    """Send the events of some devices, and lay their schedules over those before."""
+    events = [f"{address[device.name]}:{number}:{_event(device)}" for device in devices]
+    for event, device in zip(events, devices, strict=True):
+        client.send_state(event, device)
+    for event, device in zip(events, devices, strict=True):
+        start, planned, _ = client.await_schedule(event, "PT48H")
+        own = power[device.name]
+        first = (start - site.start) // QUARTER
+        own[first:] = to_slots(site.start, start, planned, len(own))[first:]
+
+
 def _event(device: Device) -> str:
-    return "1:soc-with-targets" if device.target else "1:soc"
+    return "soc-with-targets" if device.target else "soc"
 
 
 def _show(console: Console, outcome: Outcome, chart: Path) -> None:
     console.print()
     console.print(tabulate(outcome))
-    saving = outcome.cost_without - outcome.cost_with - outcome.value_of_stock
-    rows = (
-        ("Cost without schedules (battery idle, car charged at once)", outcome.cost_without),
-        ("Cost with schedules", outcome.cost_with),
-        ("Energy taken from the battery's first charge, at the mean price", outcome.value_of_stock),
-        ("Saving", saving),
-    )
+    rules = outcome.simple_rules
+    best = min(rules.values())
     console.print()
-    for text, euros in rows:
+    for text, euros in (
+        *((f"Cost with {name}, the car charging at once", cost) for name, cost in rules.items()),
+        ("Cost with the home planned as one", outcome.cost_with),
+        ("Saving", best - outcome.cost_with),
+    ):
         console.print(f"{text:<66} {euros:>8.2f} EUR")
-    share = saving / outcome.cost_without
-    console.print(f"That is {share:.0%} of the cost of {outcome.local_starts[0]:%d %B %Y} and the day after.")
+    saved = " and ".join(f"{cost - outcome.cost_with:.2f} EUR beside {name}" for name, cost in rules.items())
     console.print(
-        "\nData: Bundesnetzagentur | SMARD.de (CC BY 4.0); load and solar feed-in of Luxembourg, scaled to the site."
+        f"Planned as one from {outcome.local_starts[0]:%d %B %Y} on, the home saved {saved} in two days."
+    )
+    console.print(
+        "\nData: Bundesnetzagentur | SMARD.de (CC BY 4.0); load and solar feed-in of Luxembourg, scaled to the home."
     )
     console.print(f"Chart: {chart}")

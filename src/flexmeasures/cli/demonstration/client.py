@@ -75,6 +75,18 @@ class Client:
             unit="MW",
         )
 
+    def post_forecast(self, start: datetime, power: dict[str, Values], prior: datetime) -> None:
+        """Send expected power [MW] by entity address, in quarter hours, as it was known at an instant."""
+        count = len(next(iter(power.values())))
+        self._post(
+            "postPrognosis",
+            groups=[{"connection": name, "values": values.tolist()} for name, values in power.items()],
+            start=start.isoformat(),
+            duration=f"PT{count * 15}M",
+            prior=prior.isoformat(),
+            unit="MW",
+        )
+
     def read_power(self, connection: str, start: datetime, hours: int) -> Values:
         """Read measured power [MW], in quarter hours."""
         answer = self._get(

@@ -10,7 +10,17 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from flexmeasures.cli.demonstration.site import BATTERY, QUARTER, STATION, ZONE, Site, Values
+from flexmeasures.cli.demonstration.site import (
+    BATTERY,
+    FEED_IN,
+    ONE_WAY,
+    QUARTER,
+    STATION,
+    SURCHARGE,
+    ZONE,
+    Site,
+    Values,
+)
 from flexmeasures.domain.time import event_grid, find_zone, from_datetime64, to_datetime64
 
 __all__ = ["Outcome", "draw_chart", "tabulate"]
@@ -55,29 +65,46 @@ class Outcome:
         """Power of the whole site with the schedules [MW]."""
         return self.building + self.solar + self.battery + self.station
 
+    def cost_of(self, power: Values, battery: Values) -> float:
+        """Cost of a power at the connection (192,) [MW], with the tariffs of the home [EUR].
+
+        What the battery (192,) [MW] holds less at the end than at the start counts as bought at the mean price.
+        """
+        bought = self.prices + SURCHARGE
+        energy = np.where(power > 0, bought, FEED_IN) * power
+        taken = np.where(battery > 0, battery * ONE_WAY, battery / ONE_WAY).sum()
+        return float(energy.sum() * HOURS_A_SLOT - taken * HOURS_A_SLOT * bought.mean())
+
     @property
     def cost_with(self) -> float:
         """Cost with the schedules [EUR]."""
-        return float(np.sum(self.site_power * self.prices) * HOURS_A_SLOT)
+        return self.cost_of(self.site_power, self.battery)
 
     @property
-    def cost_without(self) -> float:
-        """Cost with the battery idle and the car charged at once [EUR].
+    def simple_rules(self) -> dict[str, float]:
+        """Costs with simple rules instead [EUR]: the car always charges at once."""
+        rest = self.building + self.solar + self.charging_at_once
+        own = self._own_use(rest)
+        return {
+            "a battery that rests": self.cost_of(rest, np.zeros(len(rest))),
+            "a battery for one's own sun": self.cost_of(rest + own, own),
+        }
 
-        The energy that the battery starts with counts as bought at the mean price, because it may be sold.
-        """
-        power = self.building + self.solar + self.charging_at_once
-        return float(np.sum(power * self.prices) * HOURS_A_SLOT)
-
-    @property
-    def value_of_stock(self) -> float:
-        """Value, at the mean price, of what the battery holds less at the end than at the start [EUR]."""
-        return float(-np.sum(self.battery) * HOURS_A_SLOT * np.mean(self.prices))
+    def _own_use(self, rest: Values) -> Values:
+        """Return the power of a battery that takes what would be sold and gives what would be bought (192,) [MW]."""
+        held, power = BATTERY.soc_kwh / 1000, []
+        for one in rest.tolist():
+            most = min(BATTERY.capacity_mw, (BATTERY.max_soc_mwh - held) / ONE_WAY / HOURS_A_SLOT)
+            least = -min(BATTERY.capacity_mw, held * ONE_WAY / HOURS_A_SLOT)
+            power.append(min(max(-one, least), most))
+            held += (power[-1] * ONE_WAY if power[-1] > 0 else power[-1] / ONE_WAY) * HOURS_A_SLOT
+        return np.array(power)
 
     @property
     def battery_soc(self) -> Values:
         """State of charge of the battery at the end of each slot [kWh]."""
-        return BATTERY.soc_kwh + np.cumsum(self.battery) * HOURS_A_SLOT * 1000
+        stored = np.where(self.battery > 0, self.battery * ONE_WAY, self.battery / ONE_WAY)
+        return BATTERY.soc_kwh + np.cumsum(stored) * HOURS_A_SLOT * 1000
 
     @property
     def car_soc(self) -> Values:
@@ -106,7 +133,7 @@ def tabulate(outcome: Outcome) -> Table:
     )
     table.add_column("Hour", no_wrap=True)
     units = {"Price": "EUR/MWh", "Battery holds": "kWh", "Car holds": "kWh"}
-    for heading in ("Price", "Building", "Solar", "Car", "Battery", "Site", "Battery holds", "Car holds"):
+    for heading in ("Price", "House", "Solar", "Car", "Battery", "Home", "Battery holds", "Car holds"):
         table.add_column(f"{heading}\n{units.get(heading, 'kW')}", justify="right", no_wrap=True)
     kilowatts = [
         np.mean(power.reshape(-1, 4), axis=1) * 1000
@@ -129,7 +156,7 @@ def draw_chart(outcome: Outcome, path: Path) -> None:
 
     price, power, stock = _figures(outcome)
     page = file_html(
-        column(price, power, stock, sizing_mode="stretch_width"), INLINE, "FlexMeasures: schedule of the site"
+        column(price, power, stock, sizing_mode="stretch_width"), INLINE, "FlexMeasures: schedule of the home"
     )
     path.write_text(page)
 
@@ -156,11 +183,11 @@ def _figures(outcome: Outcome) -> tuple[object, object, object]:
     stock = figure(title="State of charge", y_axis_label="kWh", height=260, x_range=price.x_range, **common)
     lines = (
         (price, "Price", outcome.prices, "#444444", 1.5),
-        (power, "Building", outcome.building * 1000, "#9aa5b1", 1.5),
+        (power, "House", outcome.building * 1000, "#9aa5b1", 1.5),
         (power, "Solar roof", outcome.solar * 1000, "#e6a700", 1.5),
         (power, "Car", outcome.station * 1000, "#1f77b4", 1.5),
         (power, "Battery", outcome.battery * 1000, "#0b6e4f", 1.5),
-        (power, "Whole site", outcome.site_power * 1000, "#c0392b", 2.5),
+        (power, "Whole home", outcome.site_power * 1000, "#c0392b", 2.5),
     )
     for plot, name, values, colour, width in lines:
         # The last step is drawn to the end of its slot.

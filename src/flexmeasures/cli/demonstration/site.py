@@ -1,6 +1,7 @@
 """The site of the demonstration: two real days in the German-Luxembourgish price zone.
 
-Load and solar feed-in are those of Luxembourg, scaled to a building and a roof; prices and times are as they were.
+Load and solar feed-in are those of Luxembourg, scaled to a home, or a building, and its roof; prices and times
+are as they were.
 """
 
 from __future__ import annotations
@@ -61,29 +62,43 @@ class Site:
     building: Values
     solar: Values
 
+    @property
+    def expected(self) -> tuple[Values, Values]:
+        """What building and roof are expected to do: the mean of both days, twice (192,) each [MW]."""
+        building, solar = (np.tile(one.reshape(2, -1).mean(axis=0), 2) for one in (self.building, self.solar))
+        return np.round(building, 6), np.round(solar, 6)
 
-BATTERY = Device("Battery", "battery", 0.05, 0.1, "2020-09-14T00:00:00+02:00", 50)
+
+HOUSE_PEAK_MW, HOME_ROOF_PEAK_MW, CONNECTION_MW = 0.004, 0.006, 0.013
+SURCHARGE, FEED_IN = 180.0, 80.0
+"""Grid fee and taxes on what is bought, and what is paid for what is sold [EUR/MWh]."""
+
+BATTERY = Device("Battery", "battery", 0.005, 0.01, "2020-09-14T00:00:00+02:00", 2)
+ROUNDTRIP_EFFICIENCY = 0.9
+ONE_WAY = ROUNDTRIP_EFFICIENCY**0.5
+"""Share of energy that the battery keeps, both ways and each way."""
+
 STATION = Device(
     "Charging station",
     "one-way_evse",
-    0.022,
+    0.011,
     0.06,
     "2020-09-14T18:00:00+02:00",
     10,
-    target=(60, "2020-09-15T07:00:00+02:00"),
+    target=(30, "2020-09-15T07:00:00+02:00"),
 )
 
 
-def load_site() -> Site:
-    """Read the excerpt that comes with the package and scale it to the site."""
+def load_site(building_peak_mw: float = BUILDING_PEAK_MW, roof_peak_mw: float = ROOF_PEAK_MW) -> Site:
+    """Read the excerpt that comes with the package and scale it to a site."""
     prices = _read("day_ahead_de_lu_2020-09-14_15.csv")
     measured = _read("luxembourg_2020-09-14_15.csv")
     load, solar = (np.array([float(row[name]) for row in measured]) for name in ("load_mwh", "solar_mwh"))
     return Site(
         start=datetime.fromisoformat(measured[0]["time_utc"]),
         prices=np.array([float(row["price_eur_per_mwh"]) for row in prices]),
-        building=np.round(load / PEAK_LOAD * BUILDING_PEAK_MW, 6),
-        solar=-np.round(solar / PEAK_SOLAR * ROOF_PEAK_MW, 6),
+        building=np.round(load / PEAK_LOAD * building_peak_mw, 6),
+        solar=-np.round(solar / PEAK_SOLAR * roof_peak_mw, 6),
     )
 
 
