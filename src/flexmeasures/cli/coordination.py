@@ -13,9 +13,9 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.errors import InvalidInput
@@ -203,4 +203,4 @@ def _show(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
     table = Table(*rows[0], box=SIMPLE_HEAD)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    open_console().print(table)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from flexmeasures.cli.parameters import Day, Instant
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.errors import FlexError
 from flexmeasures.domain.forecasting import find_model
@@ -28,7 +29,6 @@ __all__ = ["add_forecasts", "show_accuracy"]
 
 _HORIZONS = ("1", "6", "24", "48")
 _MONTH = timedelta(days=30)
-_TABLE_WIDTH = 140
 
 
 @click.command("forecasts")
@@ -150,8 +150,7 @@ def show_accuracy(
     if not found:
         click.echo("Nothing was forecast of this sensor in this period.")
         return
-    # A pipe has no width: nothing is cut off there.
-    Console(width=max(Console().width, _TABLE_WIDTH)).print(_table(found))
+    open_console().print(_table(found))
 
 
 def _table(found: list[SourceAccuracy]) -> Table:

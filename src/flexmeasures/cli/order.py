@@ -12,7 +12,6 @@ import numpy as np
 from flask import current_app
 from flask.cli import AppGroup
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -28,6 +27,7 @@ from flexmeasures.cli.order_book import (
     progress_bar,
     zone,
 )
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db
 from flexmeasures.domain.flexibility import Contract
 from flexmeasures.domain.time import format_instant
@@ -105,7 +105,7 @@ def _print_trade(trade: Trade, ids: Sequence[int], dry_run: bool) -> None:
     if not trade.orders:
         click.echo(f"Nothing is worth ordering: no offer has a value above {trade.terms.least_value:g}.")
         return
-    console = Console()
+    console = open_console()
     console.print(_orders(trade, ids))
     console.print(_effect(trade))
     currency = trade.portfolio.currency

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from flexmeasures.cli.parameters import Duration, Instant
 from flexmeasures.cli.rows import json_option
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db
 from flexmeasures.domain.flexibility import OrderBook, Regulation
 from flexmeasures.domain.time import find_zone
@@ -194,7 +195,7 @@ def show_order_book(now: datetime | None, as_json: bool, **asked: Any) -> None:
     if as_json:
         print_json(books_as_data(portfolio, books))
         return
-    console = Console()
+    console = open_console()
     for book in books:
         console.print(_book(portfolio, book))
     print_failures(portfolio)
@@ -289,7 +290,7 @@ def show_orders(now: datetime | None, as_json: bool, **asked: Any) -> None:
             number(order.market_price, ".2f"),
             f"{number(order.cost, '.2f')} {order.currency}",
         )
-    Console().print(table)
+    open_console().print(table)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -312,7 +313,7 @@ def show_settlement(now: datetime | None, as_json: bool, **asked: Any) -> None:
     if not settlements:
         click.echo("There are no orders to settle. To list them all: flexmeasures show orders")
         return
-    console = Console()
+    console = open_console()
     for currency, sums in sum_up(settlements).items():
         console.print(_settlements([one for one in settlements if one.order.currency == currency], currency))
         lines = (_volumes(sums), _money(sums, currency))

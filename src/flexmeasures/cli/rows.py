@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from flexmeasures.cli.terminal import open_console
+
 __all__ = ["json_option", "print_rows"]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -28,16 +30,20 @@ def print_rows(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str) -> N
         click.echo(nothing)
         return
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - programs read JSON, which needs none of it
-    from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=SIMPLE_HEAD)
     for name in rows[0]:
-        table.add_column(escape(name.replace("_", " ")), overflow="fold")
+        heading = name.replace("_", " ")
+        # A narrow terminal breaks lines between words of a heading, and not within them.
+        table.add_column(escape(heading), overflow="fold", min_width=max(map(len, heading.split())))
     for row in rows:
         table.add_row(*(escape(_shown(value)) for value in row.values()))
-    Console().print(table)
+    console = open_console()
+    needed = console.measure(table, options=console.options.update(max_width=1000)).minimum
+    console.width = max(console.width, needed)  # nothing is cut off
+    console.print(table)
 
 
 def _shown(value: Any) -> str:

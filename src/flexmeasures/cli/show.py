@@ -9,7 +9,6 @@ from itertools import zip_longest
 import click
 from flask.cli import AppGroup
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from flexmeasures.cli.show_communities import show_metrics, show_statement
 from flexmeasures.cli.show_rows import ROW_COMMANDS
 from flexmeasures.cli.sites import print_site_plan, show_site
 from flexmeasures.cli.storage import show_storage
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.cli.upstreams import show_limits, show_upstreams
 from flexmeasures.data.database import db
 from flexmeasures.domain.time import find_zone
@@ -64,7 +64,7 @@ def show_schedule(asset_id: int, at: datetime | None, explain: bool, of_site: bo
     if as_json:
         click.echo(json.dumps(shown.as_data(), ensure_ascii=False, indent=2, allow_nan=False))
         return
-    console = Console()
+    console = open_console()
     made = f"{shown.asset}, made {_local(shown.recorded_at, shown.zone)} by {shown.model}"
     console.print(made, style="bold", highlight=False, markup=False)
     console.print(_slots(shown, explain))

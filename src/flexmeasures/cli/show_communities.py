@@ -9,10 +9,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from flexmeasures.cli.parameters import Day
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.communities.metrics import FORMULAS, kwh
@@ -83,7 +83,7 @@ def _values(metrics: ServiceMetrics) -> list[tuple[str, float | None, str]]:
 
 
 def _print(name: str, metrics: ServiceMetrics, values: list[tuple[str, float | None, str]]) -> None:
-    console = Console()
+    console = open_console()
     console.print(f"{name}, {metrics.first} to {metrics.last}", style="bold", highlight=False, markup=False)
     table = Table(box=SIMPLE_HEAD)
     table.add_column("Metric", no_wrap=True)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flexmeasures.cli.parameters import JsonObject
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.errors import FlexError
@@ -58,7 +59,7 @@ def show_site(asset_id: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(site.as_data(), ensure_ascii=False, indent=2, allow_nan=False))
         return
-    console = Console()
+    console = open_console()
     table = Table(title=escape(site.name), box=SIMPLE_HEAD, title_justify="left")
     for heading in ("Asset", "Id", "Type", "Cost of energy"):
         table.add_column(heading)
@@ -80,7 +81,7 @@ def show_site(asset_id: int, as_json: bool) -> None:
 
 def print_site_plan(plan: ShownSitePlan, explain: bool) -> None:
     """Print the plan of a site: power of its devices and at its connection, its cost and what it misses."""
-    zone, console = find_zone(plan.zone), Console()
+    zone, console = find_zone(plan.zone), open_console()
     table = Table(title=escape(f"{plan.site} [MW]"), box=SIMPLE_HEAD, title_justify="left")
     for heading in ("From", *plan.devices, *plan.inflexible, "Connection"):
         table.add_column(escape(heading), justify="left" if heading == "From" else "right")

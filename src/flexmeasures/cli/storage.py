@@ -15,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from flexmeasures.cli.parameters import Duration
+from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.time import format_instant
 from flexmeasures.jobs.queues import waiting_jobs
@@ -37,7 +38,7 @@ def show_storage(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**asdict(storage), "waiting_jobs": waiting}, ensure_ascii=False, indent=2))
         return
-    console = Console()
+    console = open_console()
     console.print(f"The database takes {_size(storage.size)}.", highlight=False)
     tables = Table("Table", box=SIMPLE_HEAD)
     for title in ("Rows (about)", "Size"):
