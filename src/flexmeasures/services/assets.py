@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores import assets as store
+from flexmeasures.data.stores.meters import Meter, find_meters
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, User
 from flexmeasures.domain.addresses import ConnectionAddress
 from flexmeasures.domain.errors import BadAddress, Conflict, NotAllowed, NotFound
@@ -23,7 +24,7 @@ from flexmeasures.services.checks import Checks, FieldErrors
 from flexmeasures.services.flex_contexts import Holder, check_flex_context, note_context_references
 from flexmeasures.services.flex_models import check_flex_model, check_references, note_references
 from flexmeasures.services.numbered import add_sensor_to
-from flexmeasures.services.rights import actor_of, may_by_owner, owner_scope, thing_of
+from flexmeasures.services.rights import actor_of, may_by_owner, owner_scope
 from flexmeasures.services.structure import DUMMY_MARKET
 from flexmeasures.services.users import has_role
 
@@ -314,37 +315,37 @@ def list_assets_of(session: Session, user: User, owner_id: int | None) -> list[A
 
 def resolve_connections(
     session: Session, user: User, addresses: Sequence[ConnectionAddress], action: Action = Action.READ
-) -> list[Asset]:
-    """Find the assets behind addresses with which a user may do something.
+) -> list[Meter]:
+    """Find the connections behind addresses with which a user may do something.
 
     Returns:
-        An asset for each address, in their order.
+        A connection for each address, in their order.
 
     Raises:
         NotFound: If there is no such asset, or it belongs to somebody else: the user learns no difference.
         UnknownAsset: The same, if it was named by its id instead of an address.
         BadAddress: If a name, given instead of an address, is the name of none of the user's assets.
     """
-    found = store.find_assets(
+    found = find_meters(
         session,
         ids=[a.asset_id for a in addresses if a.asset_id is not None],
         names=[a.name for a in addresses if a.name is not None],
     )
     actor = actor_of(user)
-    found = [asset for asset in found if may(actor, action, thing_of(asset), OWNER_RULES)]
-    by_id = {asset.id: asset for asset in found}
-    by_name = {asset.display_name: asset for asset in found} | {asset.name: asset for asset in found}
-    assets = []
+    found = [meter for meter in found if may(actor, action, meter.thing, OWNER_RULES)]
+    by_id = {meter.id: meter for meter in found}
+    by_name = {meter.display_name: meter for meter in found} | {meter.name: meter for meter in found}
+    meters = []
     for address in addresses:
-        asset = (
+        meter = (
             by_id.get(address.asset_id) if address.asset_id is not None else by_name.get(address.name or "")
         )
-        if asset is None and address.name is not None:
+        if meter is None and address.name is not None:
             raise BadAddress(
                 f"{quote(address.name)} is neither an entity address nor the name of one of your assets."
             )
-        if asset is None:
+        if meter is None:
             unknown = UnknownAsset if address.is_short else NotFound
             raise unknown(f"You have no asset with id {address.asset_id}. Choose one of your own.")
-        assets.append(asset)
-    return assets
+        meters.append(meter)
+    return meters

@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import SourceFilter, Window, read_latest
 from flexmeasures.data.stores.users import user_ids_with_role
-from flexmeasures.data.tables import Sensor, User
+from flexmeasures.data.tables import User
 from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
 from flexmeasures.domain.errors import NotFound, ResolutionMismatch
 from flexmeasures.domain.quoting import quote
+from flexmeasures.domain.sensors import SensorFacts
 from flexmeasures.domain.time import format_duration
 
 __all__ = ["Question", "check_resolution", "choose_sources", "read_values"]
@@ -49,7 +50,7 @@ class Question:
     sources: SourceFilter = field(default_factory=SourceFilter)
 
 
-def check_resolution(sensor: Sensor, resolution: timedelta | None) -> None:
+def check_resolution(sensor: SensorFacts, resolution: timedelta | None) -> None:
     """Make sure that a sensor's values can be averaged to a resolution.
 
     Raises:
@@ -64,7 +65,7 @@ def check_resolution(sensor: Sensor, resolution: timedelta | None) -> None:
         )
 
 
-def read_values(session: Session, sensor: Sensor, question: Question) -> Values:
+def read_values(session: Session, sensor: SensorFacts, question: Question) -> Values:
     """Read the most recent allowed belief about each event, averaged to the asked resolution.
 
     Events (or bins) about which nothing is known are left out; the values follow each other in time.

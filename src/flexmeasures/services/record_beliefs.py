@@ -11,7 +11,6 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import Added, SensorBeliefs, add_beliefs, insert_beliefs
-from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.beliefs import (
     Beliefs,
     InsertPolicy,
@@ -22,6 +21,7 @@ from flexmeasures.domain.beliefs import (
 )
 from flexmeasures.domain.errors import BadValues, Conflict, ResolutionMismatch
 from flexmeasures.domain.quoting import quote
+from flexmeasures.domain.sensors import SensorFacts
 from flexmeasures.domain.time import event_grid, format_duration
 
 __all__ = ["Recording", "Series", "TooManyValues", "check_signs", "record_beliefs"]
@@ -44,7 +44,7 @@ class Series:
         values: Shape ``(n,)``, in the unit of the sensors.
     """
 
-    sensors: Sequence[Sensor]
+    sensors: Sequence[SensorFacts]
     values: Values
 
 
@@ -104,7 +104,7 @@ def record_beliefs(session: Session, series: Sequence[Series], recording: Record
             f"This request makes {total} values; one request may make at most {recording.limit}. Send it in parts.",
             {"limit": recording.limit},
         )
-    by_sensor: dict[int, tuple[Sensor, Values]] = {}
+    by_sensor: dict[int, tuple[SensorFacts, Values]] = {}
     for one, times in zip(series, repetitions, strict=True):
         values = repeat_values(one.values, times)
         for sensor in one.sensors:
@@ -124,11 +124,11 @@ def record_beliefs(session: Session, series: Sequence[Series], recording: Record
     return added
 
 
-def _shown(sensor: Sensor) -> str:
+def _shown(sensor: SensorFacts) -> str:
     return f"{quote(sensor.name)} (id {sensor.id})"
 
 
-def _common_resolution(sensors: Sequence[Sensor]) -> timedelta:
+def _common_resolution(sensors: Sequence[SensorFacts]) -> timedelta:
     first = sensors[0]
     for other in sensors[1:]:
         if other.event_resolution != first.event_resolution:
@@ -139,7 +139,7 @@ def _common_resolution(sensors: Sequence[Sensor]) -> timedelta:
     return first.event_resolution
 
 
-def _as_beliefs(sensor: Sensor, values: Values, recording: Recording) -> Beliefs:
+def _as_beliefs(sensor: SensorFacts, values: Values, recording: Recording) -> Beliefs:
     starts = event_grid(recording.start, sensor.event_resolution, len(values))
     times = belief_times(starts, sensor.event_resolution, recording.recorded_by, recording.horizon)
     horizons = belief_horizons(sensor.knowledge_rule, starts, sensor.event_resolution, times)

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from flexmeasures.api.usef import statuses
 from flexmeasures.api.usef.fields import BeliefHorizon, Group
 from flexmeasures.api.usef.versions import Version
+from flexmeasures.data.stores.meters import Meter
 from flexmeasures.data.stores.users import source_of_user
-from flexmeasures.data.tables import Asset, User
+from flexmeasures.data.tables import User
 from flexmeasures.domain.addresses import NamingAuthority, parse_connection
 from flexmeasures.domain.beliefs import InsertPolicy
 from flexmeasures.domain.errors import InvalidInput
@@ -95,7 +96,7 @@ def period_end(message: Any) -> datetime:
         raise statuses.INVALID_PERIOD(str(error)) from None
 
 
-def connections_of(call: Call, groups: Sequence[Group], action: Action) -> dict[str, Asset]:
+def connections_of(call: Call, groups: Sequence[Group], action: Action) -> dict[str, Meter]:
     """Find the assets behind the addresses of a message with which the user may do something, by address."""
     names = list(dict.fromkeys(name for group in groups for name in group.addresses))
     assets = resolve_connections(call.session, call.user, [parse_connection(name) for name in names], action)

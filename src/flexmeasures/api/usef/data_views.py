@@ -27,7 +27,8 @@ from flexmeasures.api.usef.fields import Group
 from flexmeasures.api.usef.statuses import PartlyRefused, Status
 from flexmeasures.data.stores.assets import find_markets
 from flexmeasures.data.stores.beliefs import Added
-from flexmeasures.data.tables import Asset, Market, WeatherSensor
+from flexmeasures.data.stores.meters import Meter
+from flexmeasures.data.tables import Market, WeatherSensor
 from flexmeasures.domain.addresses import parse_market, parse_weather_sensor
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.quoting import quote
@@ -153,7 +154,7 @@ def post_prognosis(call: Call, raw: Mapping[str, Any]) -> Body:
     return _say_what_was_new(added)
 
 
-def _record_power(call: Call, message: Any, how: Recording) -> tuple[dict[str, Asset], Added]:
+def _record_power(call: Call, message: Any, how: Recording) -> tuple[dict[str, Meter], Added]:
     assets = connections_of(call, message.groups, Action.CREATE_CHILDREN)
     for group in message.groups:
         for name in group.addresses:
@@ -174,7 +175,7 @@ def _converted(group: Group, factor: float) -> Group:
 
 def _order_forecasts(
     call: Call,
-    things: Mapping[str, Asset | Market | WeatherSensor],
+    things: Mapping[str, Meter | Market | WeatherSensor],
     how: Recording,
     horizons: tuple[timedelta, ...] | None = None,
 ) -> None:
@@ -256,7 +257,7 @@ def post_weather_data(call: Call, raw: Mapping[str, Any]) -> Body:
 def _record(
     call: Call,
     groups: Sequence[Group],
-    things: Mapping[str, Asset | Market | WeatherSensor],
+    things: Mapping[str, Meter | Market | WeatherSensor],
     how: Recording,
     gone: Status = statuses.UNRECOGNIZED_CONNECTION_GROUP,
 ) -> Added:
@@ -320,8 +321,8 @@ def _markets_of(call: Call, groups: Sequence[Group]) -> dict[str, Market]:
     return markets
 
 
-def _check_signs(name: str, asset: Asset, values: np.ndarray[Any, Any]) -> None:
-    broken = check_signs(values, asset.asset_type.is_consumer, asset.asset_type.is_producer)
+def _check_signs(name: str, meter: Meter, values: np.ndarray[Any, Any]) -> None:
+    broken = check_signs(values, meter.is_consumer, meter.is_producer)
     if broken == "consumes only":
         raise statuses.POWER_VALUE_TOO_SMALL(
             f"{name} {broken}, so its values must not be negative: positive is consumption."

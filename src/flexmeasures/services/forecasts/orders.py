@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.forecast_orders import Measured, add_orders
-from flexmeasures.data.tables import Sensor
 from flexmeasures.domain.forecasting import horizons_for
+from flexmeasures.domain.sensors import SensorFacts
 
 __all__ = ["ForecastOrder", "JoinedOrder", "join_forecasts", "order_forecasts", "worth_forecasting"]
 
@@ -84,7 +84,7 @@ def join_forecasts(
 
 def order_forecasts(
     session: Session,
-    sensors: Iterable[Sensor],
+    sensors: Iterable[SensorFacts],
     start: datetime,
     end: datetime,
     horizons: tuple[timedelta, ...] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,15 +119,14 @@ def add_beliefs(session: Session, batches: Sequence[SensorBeliefs]) -> Added:
 
     Raises:
         BadValues: If a distribution has no median.
-        NotFound: If there is no such sensor or source, or not any more.
+        NotFound: If there is no such sensor or source, or not any more. The transaction must be rolled back then.
     """
     rows = _as_rows(batches)
     total = len(rows)
     if not total:
         return Added(0)
     connection = driver_of(session)
-    _lock_parents(connection, rows)
-    new = _note(session, _add(connection, rows))
+    new = _note(session, _lock_and_add(connection, rows))
     if new == total:
         return Added(total)
     contradicting, first = _find_contradictions(connection, rows)
@@ -198,10 +197,30 @@ _COLUMNS = f"{KEY}, event_value"
 _NEW_ROWS = f"unnest(%b, %b, %b, %b, %b, %b) as new ({_COLUMNS})"
 
 
+def _lock_and_add(connection: psycopg.Connection[Any], rows: _Rows) -> int:
+    """Insert the rows that are not there yet, and count them; few in the same exchange in which parents are locked."""
+    if len(rows) >= _BULK:
+        _lock_parents(connection, rows)
+        return _add(connection, rows)
+    with connection.pipeline():
+        check = _ask_for_parents(connection, rows)
+        stored = _insert(connection, rows)
+    check()
+    return _count(stored)
+
+
 def _lock_parents(connection: psycopg.Connection[Any], rows: _Rows) -> None:
-    """Make sure that sensors and sources exist, and stay until the transaction ends.
+    """Make sure that sensors and sources exist, and stay until the transaction ends."""
+    _ask_for_parents(connection, rows)()
+
+
+def _ask_for_parents(connection: psycopg.Connection[Any], rows: _Rows) -> Callable[[], None]:
+    """Lock sensors and sources until the transaction ends.
 
     Energy communities, which settle by what was measured, are told in the same breath that there is something new.
+
+    Returns:
+        A check that all of them exist, for when the answer is there.
     """
     sensor_ids, source_ids = np.unique(rows.sensor_ids), np.unique(rows.beliefs.source_ids)
     measured = rows.beliefs.horizons <= np.timedelta64(0, "us")
@@ -211,9 +230,13 @@ def _lock_parents(connection: psycopg.Connection[Any], rows: _Rows) -> None:
         " select (select count(*) from (select 1 from sensor where id = any(%(sensors)b) for key share) as held),"
         " (select count(*) from (select 1 from data_source where id = any(%(sources)b) for key share) as held)",
         {**stale, "sensors": Int4Array(sensor_ids), "sources": Int4Array(source_ids)},
-    ).fetchone()
-    if found != (len(sensor_ids), len(source_ids)):
-        raise NotFound("What these data are about was deleted meanwhile. Nothing was stored.")
+    )
+
+    def check() -> None:
+        if found.fetchone() != (len(sensor_ids), len(source_ids)):
+            raise NotFound("What these data are about was deleted meanwhile. Nothing was stored.")
+
+    return check
 
 
 _BULK = 1000
@@ -233,12 +256,20 @@ def _add(connection: psycopg.Connection[Any], rows: _Rows) -> int:
             log.debug("COPY of %d beliefs failed: %s", len(rows), error)
         else:
             return len(rows)
-    stored = connection.execute(
+    return _count(_insert(connection, rows))
+
+
+def _insert(connection: psycopg.Connection[Any], rows: _Rows) -> psycopg.Cursor[Any]:
+    return connection.execute(
         f"with stored as (insert into belief ({_COLUMNS}) select * from {_NEW_ROWS}"  # noqa: S608 - our columns
         " on conflict do nothing returning sensor_id) select count(*) from stored",
         rows.arrays,
-    ).fetchone()
-    return int(stored[0]) if stored else 0
+    )
+
+
+def _count(stored: psycopg.Cursor[Any]) -> int:
+    row = stored.fetchone()
+    return int(row[0]) if row else 0
 
 
 def _may_be_known(error: psycopg.Error) -> bool:
