@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from flexmeasures.domain.errors import BadFlexModel
-from flexmeasures.domain.scheduling.linear import FloatArray
+from flexmeasures.domain.scheduling.linear import FloatArray, spread
 
 __all__ = ["StorageDevice", "StorageUse", "TaperPoint"]
 
@@ -182,11 +182,14 @@ def _check(
     device: str, quantity: str, value: ArrayLike, lowest: float, highest: float, *, above: bool = False
 ) -> None:
     """Refuse values that are not numbers, infinite or out of range."""
+    low = lowest if above else None
+    if isinstance(value, float | int) and -inf < value < inf and lowest <= value <= highest and value != low:
+        return  # as nearly always, and without an array
     numbers = np.asarray(value, dtype=float)
     good = (
         np.isfinite(numbers) & (numbers <= highest) & ((numbers > lowest) if above else (numbers >= lowest))
     )
-    if not np.all(good):
+    if not good.all():
         wrong = float(np.atleast_1d(numbers)[np.flatnonzero(~np.atleast_1d(good))[0]])
         edge = "above" if above else "from"
         raise BadFlexModel(
@@ -240,4 +243,4 @@ def _spread(device: str, value: ArrayLike, count: int, what: str) -> FloatArray:
         raise BadFlexModel(
             f"A limit of {device} has {numbers.size} values for {count} {what}: give one each, or one."
         )
-    return np.broadcast_to(numbers, (count,)).copy()
+    return spread(numbers, count)

@@ -72,11 +72,11 @@ def explain(answer: Answer, stated: SiteModel, baselines: tuple[Baseline, ...]) 
 
 def _binding(answer: Answer, stated: SiteModel) -> dict[str, tuple[tuple[str, ...], ...]]:
     slots = stated.statement.hours.size
-    names: dict[str, list[list[str]]] = {}
+    names: dict[str, list[tuple[str, ...]]] = {}
     for limit, edge, places in bound_limits(answer.solution, stated):
-        by_slot = names.setdefault(limit.device, [[] for _ in range(slots)])
+        by_slot = names.setdefault(limit.device, [()] * slots)
         when = limit.when(places) - (1 if limit.unit == "MWh" else 0)
         for slot in np.unique(np.minimum(when, slots - 1)).tolist():
             if edge not in by_slot[slot]:
-                by_slot[slot].append(edge)
-    return {device: tuple(tuple(one) for one in by_slot) for device, by_slot in names.items()}
+                by_slot[slot] = (*by_slot[slot], edge)
+    return {device: tuple(by_slot) for device, by_slot in names.items()}

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from flexmeasures.domain.errors import BadFlexModel, BadValues, UnknownPrices
 from flexmeasures.domain.scheduling.devices import StorageUse
-from flexmeasures.domain.scheduling.linear import FloatArray
+from flexmeasures.domain.scheduling.linear import FloatArray, spread
 
 __all__ = [
     "Commitment",
@@ -375,6 +375,8 @@ def check_prices(prices: ArrayLike) -> FloatArray:
     price = np.asarray(prices, dtype=float)
     if price.ndim != 1 or price.size == 0:
         raise BadValues("There are no prices: give one for each slot of the planning window.")
+    if np.isfinite(price).all():
+        return price
     missing = np.flatnonzero(np.isnan(price))
     if missing.size == price.size:
         raise UnknownPrices("Prices unknown for planning window.")
@@ -384,10 +386,8 @@ def check_prices(prices: ArrayLike) -> FloatArray:
             f"slot {missing[0]}. Send prices for the whole window, or plan for a shorter one.",
             {"slots": missing.tolist()},
         )
-    if not np.all(np.isfinite(price)):
-        slot = int(np.flatnonzero(~np.isfinite(price))[0])
-        raise BadValues(f"The price of slot {slot} is {price[slot]}: give a finite number.", {"slot": slot})
-    return price
+    slot = int(np.flatnonzero(~np.isfinite(price))[0])
+    raise BadValues(f"The price of slot {slot} is {price[slot]}: give a finite number.", {"slot": slot})
 
 
 def finite_per_slot(name: str, value: ArrayLike, slots: int) -> FloatArray:
@@ -397,8 +397,8 @@ def finite_per_slot(name: str, value: ArrayLike, slots: int) -> FloatArray:
         BadValues: It has another number of values, or one is not a finite number.
     """
     numbers = np.asarray(value, dtype=float)
-    if numbers.shape not in ((), (1,), (slots,)) or not np.all(np.isfinite(numbers)):
+    if numbers.shape not in ((), (1,), (slots,)) or not np.isfinite(numbers).all():
         raise BadValues(
             f"The values of {name} must be finite numbers, one or {slots}; there are {numbers.size}."
         )
-    return np.broadcast_to(numbers, (slots,)).copy()
+    return spread(numbers, slots)

@@ -355,9 +355,7 @@ def reasons_as_data(explanation: Explanation | None, simple: tuple[Baseline, ...
     if explanation is not None:
         reasons["marginal_price"] = _numbers(explanation.marginal_price)
         reasons["stored_value"] = {name: _numbers(value) for name, value in explanation.stored_value.items()}
-        reasons["binding"] = {
-            name: [list(names) for names in slots] for name, slots in explanation.binding.items()
-        }
+        reasons["binding"] = {name: list(map(list, slots)) for name, slots in explanation.binding.items()}
     return reasons
 
 
