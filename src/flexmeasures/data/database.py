@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import psycopg
 import redis
 from flask import Flask
@@ -129,7 +130,11 @@ def init_app(app: Flask, instance_path: Path, fast: bool = False) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = database_uri(uri)
     options = _with_patience(app.config["SQLALCHEMY_ENGINE_OPTIONS"], uri)
     # Values of a failing statement belong into no message: hashes of passwords are among them.
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True, **options}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "hide_parameters": True,
+        "json_deserializer": orjson.loads,
+        **options,
+    }
     db.init_app(app)
     app.extensions["migrate"] = _Migrations(app)
     app.extensions["redis"] = _make_redis(app, embedded if needs_redis else None)

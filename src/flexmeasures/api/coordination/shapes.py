@@ -5,9 +5,10 @@ Source: the public guides of the Energy Coordination API, as described in docs/r
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = ["read_place", "read_report", "read_resolution", "read_text"]
 
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 _LONGEST_TEXT = 128
+_LONGEST_TIMESTAMP = 40
 _MOST_PAYLOADS = 10_000
 _MOST_POINTS = 500_000
 
@@ -183,6 +185,17 @@ def _read_points(points: Any, path: str, faults: list[Fault]) -> list[UsagePoint
     return [point for point in read if point is not None]
 
 
+def _read_instant(text: object) -> datetime:
+    """Read a timestamp; those of one report are few, and stand there once for each resource."""
+    is_usual = isinstance(text, str) and len(text) <= _LONGEST_TIMESTAMP
+    return _read_known(text) if is_usual else parse_instant(text, "timestamp")
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_known(text: str) -> datetime:
+    return parse_instant(text, "timestamp")
+
+
 def _read_point(point: Any, path: str, faults: list[Fault]) -> UsagePoint | None:
     if not isinstance(point, Mapping):
         faults.append(Fault(path, "A point is a JSON object with kiloWattHours and timestamp."))
@@ -193,7 +206,7 @@ def _read_point(point: Any, path: str, faults: list[Fault]) -> UsagePoint | None
         faults.append(Fault(f"{path}.kiloWattHours", reason))
         return None
     try:
-        return UsagePoint(parse_instant(point.get("timestamp"), "timestamp"), Decimal(str(energy)))
+        return UsagePoint(_read_instant(point.get("timestamp")), Decimal(str(energy)))
     except InvalidInput as error:
         faults.append(Fault(f"{path}.timestamp", str(error)))
         return None

@@ -13,7 +13,8 @@ import orjson
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.tables import DrAcknowledgement, DrEvent, DrEventTarget, DrReport, DrUsage
+from flexmeasures.data.stores.coordination.usage import insert_usage
+from flexmeasures.data.tables import DrAcknowledgement, DrEvent, DrEventTarget, DrReport
 from flexmeasures.domain.coordination.faults import Fault, InvalidReport
 from flexmeasures.domain.coordination.usage import EventSlots, UsagePoint, place_usage
 from flexmeasures.domain.errors import Conflict
@@ -143,8 +144,7 @@ def take_report(session: Session, caller: Caller, report: PartnerReport, now: da
     session.add(stored)
     session.flush()
     common = {"report_id": stored.id, "event_id": event.id, "client_id": caller.id}
-    if rows.usage:
-        session.execute(insert(DrUsage), [common | row | {"reported_at": now} for row in rows.usage])
+    insert_usage(session, common, rows.usage, now)
     if rows.acknowledgements:
         session.execute(
             insert(DrAcknowledgement),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.stores.coordination.usage import insert_usage
 from flexmeasures.data.tables import DrAcknowledgement, DrClient, DrEvent, DrEventTarget, DrReport, DrUsage
 from flexmeasures.domain.coordination.reports import BASELINE, read_acknowledgements, read_energy
 from flexmeasures.services.coordination.event_slots import find_resource_types, find_spans, may_feed_in
@@ -34,20 +35,17 @@ def note_contents(session: Session, report: DrReport, event: DrEvent, now: datet
     common = {"report_id": report.id, "event_id": event.id, "client_id": client}
     types = find_resource_types(session, report.environment, report.client_id, targets)
     usage = [
-        common
-        | _about(by_name[energy.resource_name])
+        _about(by_name[energy.resource_name])
         | {
             "user_id": by_name[energy.resource_name].user_id,
             "slot_start": energy.slot_start,
             "kilowatt_hours": energy.kilowatt_hours,
-            "reported_at": now,
         }
         for energy in read_energy(report.content, find_spans(event))
         if energy.resource_name in by_name
         and (energy.kilowatt_hours >= 0 or may_feed_in(types.get(energy.resource_name, "")))
     ]
-    if usage:
-        session.execute(insert(DrUsage), usage)
+    insert_usage(session, common, usage, now)
     answers = [
         common | _about(by_name[name]) | {"is_accepted": is_accepted, "acknowledged_at": now}
         for name, is_accepted in read_acknowledgements(report.content).items()
