@@ -46,6 +46,7 @@ _COMMANDS: dict[str, tuple[str, str, bool]] = {
         True,
     ),
     "demo": ("flexmeasures.cli.demo:demo", "Schedule a small site on real data, end to end.", True),
+    "dev-add": ("flexmeasures.cli.beliefs:dev_add", "Add sensors and beliefs as 0.4.0 did.", True),
     "edit": ("flexmeasures.cli.edit:edit", "Edit assets, move them, edit sensors and attributes.", True),
     "jobs": ("flexmeasures.cli.jobs:jobs", "Work on job queues; show, retry and clear their jobs.", True),
     "monitor": (

@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import AppGroup
 
 from flexmeasures.cli.add_accounts import ACCOUNT_COMMANDS, create_told
+from flexmeasures.cli.beliefs import add_beliefs
 from flexmeasures.cli.communities import ADDERS
 from flexmeasures.cli.coordination_clients import add_openadr_client
 from flexmeasures.cli.forecasts import add_forecasts
@@ -59,7 +60,7 @@ _OF_CONNECTIONS = {
     "longitude": "--longitude",
 }
 """Required fields of an asset with an owner."""
-for _command in (add_openadr_client, add_upstream, add_annotation, add_holidays_):
+for _command in (add_openadr_client, add_upstream, add_annotation, add_beliefs, add_holidays_):
     add.add_command(_command)
 
 minutes = click.option(

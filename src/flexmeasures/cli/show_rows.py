@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -16,7 +17,8 @@ from flexmeasures.services.listings import BeliefQuestion
 
 __all__ = ["ROW_COMMANDS"]
 
-_MOST_BELIEFS = 1_000_000
+_MOST_BELIEFS = 1_000_000_000
+_USUAL_ROWS = 1000
 
 account = click.option("--account", "account", help="Only those of this account, by its id or name.")
 
@@ -89,24 +91,29 @@ def show_sources(as_json: bool) -> None:
     "--all", "everything", is_flag=True, help="All beliefs with sources and probabilities, not one an event."
 )
 @click.option(
-    "--limit", type=click.IntRange(1, _MOST_BELIEFS), default=1000, show_default=True, help="Rows at most."
+    "--limit",
+    type=click.IntRange(1, _MOST_BELIEFS),
+    help="Rows at most; 1000 if left out, and all for a file.",
+)
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write them to this file, .csv or .parquet (which needs pyarrow).",
 )
 @json_option
 @with_appcontext
-def show_beliefs(
-    sensor_id: int,
-    start: datetime | None,
-    end: datetime | None,
-    held_by: datetime | None,
-    everything: bool,
-    limit: int,
-    as_json: bool,
-) -> None:
+def show_beliefs(limit: int | None, file: Path | None, as_json: bool, **asked: Any) -> None:
     """Show what is believed about a sensor: the median of the most recent belief about each event."""
-    question = BeliefQuestion(sensor_id, start, end, held_by, everything)
-    print_rows(
-        listings.list_belief_rows(db.session(), question, limit), as_json, "Nothing is known of it then."
-    )
+    question = BeliefQuestion(**asked)
+    if file is None:
+        rows = listings.list_belief_rows(db.session(), question, limit or _USUAL_ROWS)
+        print_rows(rows, as_json, "Nothing is known of it then.")
+        return
+    from flexmeasures.cli.belief_files import write_beliefs  # noqa: PLC0415 - most read them on the screen
+
+    count = write_beliefs(listings.read_belief_columns(db.session(), question, limit), file)
+    click.echo(f"{count:,} rows were written to {file}.")
 
 
 ROW_COMMANDS = (

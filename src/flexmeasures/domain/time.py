@@ -8,6 +8,7 @@ UTC at once, because adding a ``timedelta`` to a local time goes wrong when cloc
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from typing import Any
@@ -397,7 +398,35 @@ def utc_offsets(instants: Instants, zone: str) -> np.ndarray[Any, np.dtype[np.ti
     quarters, position = np.unique(
         instants.astype("datetime64[m]").astype(np.int64) // 15, return_inverse=True
     )
+    if len(quarters) > _MANY and (quarters[-1] - quarters[0]) // _QUARTERS_A_DAY < len(quarters) // 4:
+        since, ahead = _offset_changes(int(quarters[0]), int(quarters[-1]), tz)
+        return ahead[np.searchsorted(since, quarters, side="right") - 1][position.reshape(-1)]
+    return _offsets_at(quarters, tz)[position.reshape(-1)]
+
+
+_MANY = 1000
+_QUARTERS_A_DAY = 96
+
+
+def _offsets_at(quarters: Iterable[int], tz: ZoneInfo) -> np.ndarray[Any, np.dtype[np.timedelta64]]:
+    """Look offsets up, one by one; quarters of an hour are counted from the epoch."""
     ahead = [
         (EPOCH + timedelta(minutes=15 * int(q))).astimezone(tz).utcoffset() or timedelta(0) for q in quarters
     ]
-    return np.array(ahead, dtype="timedelta64[us]")[position.reshape(-1)]
+    return np.array(ahead, dtype="timedelta64[us]")
+
+
+def _offset_changes(
+    first: int, last: int, tz: ZoneInfo
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, np.dtype[np.timedelta64]]]:
+    """Find the quarters of an hour from which on an offset holds, by looking at each day and then within it."""
+    days = np.append(np.arange(first, last, _QUARTERS_A_DAY), last)
+    ahead = _offsets_at(days, tz)
+    since, held = [first], [ahead[0]]
+    for place in np.flatnonzero(ahead[1:] != ahead[:-1]):
+        within = np.arange(days[place], days[place + 1] + 1)
+        offsets = _offsets_at(within, tz)
+        for change in np.flatnonzero(offsets[1:] != offsets[:-1]):
+            since.append(int(within[change + 1]))
+            held.append(offsets[change + 1])
+    return np.array(since), np.array(held, dtype="timedelta64[us]")

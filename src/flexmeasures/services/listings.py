@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.beliefs import Window, read_beliefs, read_latest
 from flexmeasures.data.tables import Account, Asset, DataSource, Market, Sensor, User
 from flexmeasures.domain.beliefs import MEDIAN
-from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.rights import Action, Kind, Thing, may
-from flexmeasures.domain.time import format_duration, format_instant, from_datetime64
+from flexmeasures.domain.time import Instants, format_duration, format_instant, from_datetime64
+from flexmeasures.services.find import find_sensor_row
 from flexmeasures.services.rights import actor_of
 
 __all__ = [
+    "BeliefColumns",
     "BeliefQuestion",
     "Row",
     "list_account_rows",
@@ -28,9 +30,10 @@ __all__ = [
     "list_sensor_rows",
     "list_source_rows",
     "list_user_rows",
+    "read_belief_columns",
 ]
 
-MAX_ID = 2**31 - 1
+Values = np.ndarray[Any, np.dtype[np.float64]]
 
 Row = dict[str, Any]
 """Values by the name of their column, ready for JSON."""
@@ -53,6 +56,46 @@ class BeliefQuestion:
     end: datetime | None = None
     held_by: datetime | None = None
     everything: bool = False
+
+
+@dataclass(frozen=True)
+class BeliefColumns:
+    """Beliefs about a sensor, by event.
+
+    Attributes:
+        event_starts: Shape (n,), UTC.
+        values: Shape (n,), in `unit`.
+        belief_times: Shape (n,), UTC; like the following None if there is one belief an event.
+        sources: Names (n).
+        probabilities: Cumulative probabilities (n,).
+    """
+
+    event_starts: Instants
+    values: Values
+    unit: str
+    belief_times: Instants | None = None
+    sources: list[str | None] | None = None
+    probabilities: Values | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def by_name(self) -> dict[str, list[Any]]:
+        """The columns by their names, instants as ISO 8601 in UTC."""
+        columns: dict[str, list[Any]] = {"event_start": _instants(self.event_starts)}
+        if self.belief_times is not None and self.sources is not None and self.probabilities is not None:
+            columns["belief_time"] = _instants(self.belief_times)
+            columns["source"] = self.sources
+            columns["cumulative_probability"] = self.probabilities.tolist()
+        columns["event_value"] = self.values.tolist()
+        columns["unit"] = [self.unit] * len(self)
+        return columns
+
+    def as_rows(self) -> list[Row]:
+        """The rows, ready for JSON."""
+        columns = self.by_name
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def list_account_rows(session: Session) -> list[Row]:
@@ -173,10 +216,18 @@ def list_belief_rows(session: Session, question: BeliefQuestion, limit: int) -> 
     Raises:
         NotFound: If there is no such sensor.
     """
-    known = 0 < question.sensor_id <= MAX_ID
-    sensor = session.get(Sensor, question.sensor_id) if known else None
-    if sensor is None:
-        raise NotFound(f"There is no sensor with id {question.sensor_id}. See: show sensors.")
+    return read_belief_columns(session, question, limit).as_rows()
+
+
+def read_belief_columns(
+    session: Session, question: BeliefQuestion, limit: int | None = None
+) -> BeliefColumns:
+    """Read what is believed about a sensor, see `list_belief_rows`; all of it if there is no limit.
+
+    Raises:
+        NotFound: If there is no such sensor.
+    """
+    sensor = find_sensor_row(session, question.sensor_id)
     window = Window(
         sensor.id,
         sensor.event_resolution,
@@ -188,33 +239,23 @@ def list_belief_rows(session: Session, question: BeliefQuestion, limit: int) -> 
     )
     if not question.everything:
         starts, values = read_latest(session, window)
-        pairs = zip(starts[:limit], values[:limit].tolist(), strict=True)
-        return [
-            {"event_start": _instant(start), "event_value": value, "unit": sensor.unit}
-            for start, value in pairs
-        ]
+        return BeliefColumns(starts[:limit], values[:limit], sensor.unit)
     beliefs = read_beliefs(session, window)
-    held = (
-        sensor.knowledge_rule.knowledge_times(beliefs.event_starts, sensor.event_resolution)
-        - beliefs.horizons
-    )
-    likely = beliefs.probabilities if beliefs.probabilities is not None else beliefs.values * 0 + 0.5
+    known = sensor.knowledge_rule.knowledge_times(beliefs.event_starts, sensor.event_resolution)
+    likely = beliefs.probabilities if beliefs.probabilities is not None else beliefs.values * 0 + MEDIAN
     names = {row.id: row.name for row in session.scalars(select(DataSource))}
-    return [
-        {
-            "event_start": _instant(beliefs.event_starts[n]),
-            "belief_time": _instant(held[n]),
-            "source": names.get(int(beliefs.source_ids[n])),
-            "cumulative_probability": float(likely[n]),
-            "event_value": float(beliefs.values[n]),
-            "unit": sensor.unit,
-        }
-        for n in range(min(len(beliefs), limit))
-    ]
+    return BeliefColumns(
+        beliefs.event_starts[:limit],
+        beliefs.values[:limit],
+        sensor.unit,
+        (known - beliefs.horizons)[:limit],
+        [names.get(number) for number in beliefs.source_ids[:limit].tolist()],
+        likely[:limit],
+    )
 
 
-def _instant(value: Any) -> str:
-    return format_instant(from_datetime64(value))
+def _instants(instants: Instants) -> list[str]:
+    return [format_instant(from_datetime64(one)) for one in instants]
 
 
 def _written(instant: datetime | None) -> str | None:

@@ -10,16 +10,25 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, AuditSubject, Sensor, note_change
 from flexmeasures.domain.beliefs import parse_knowledge_rule
 from flexmeasures.domain.errors import Conflict, FlexError
 from flexmeasures.domain.names import clean_name
+from flexmeasures.domain.quoting import quote
 from flexmeasures.services.asset_tree import check_not_named
 from flexmeasures.services.checks import Checks
-from flexmeasures.services.numbered import add_sensor_to
+from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 
-__all__ = ["SIGN", "NewSensor", "create_sensor", "delete_sensor", "set_attributes_of_sensor"]
+__all__ = [
+    "SIGN",
+    "NewSensor",
+    "create_sensor",
+    "create_series_sensor",
+    "delete_sensor",
+    "set_attributes_of_sensor",
+]
 
 MAX_ID = 2**31 - 1
 """Larger numbers fit no id column."""
@@ -83,6 +92,26 @@ def create_sensor(session: Session, new: NewSensor) -> Sensor:
     sensor.attributes = dict(new.attributes)
     session.flush()
     return sensor
+
+
+def create_series_sensor(
+    session: Session, name: str, unit: str, event_resolution: timedelta, timezone: str
+) -> Sensor:
+    """Make a sensor that belongs to nothing: the asset around it is public and of the type "series".
+
+    Raises:
+        FieldErrors: If fields are wrong; names all of them.
+    """
+    checks = Checks()
+    checks.text("name", clean_name(name), 80)
+    checks.that(
+        "name" in checks.errors or not store.sibling_name_is_taken(session, None, None, clean_name(name)),
+        "name",
+        f"A public asset with the name {quote(name)} already exists.",
+    )
+    checks.done()
+    asset = add_public_asset(session, clean_name(name), "series")
+    return create_sensor(session, NewSensor(asset.id, name, unit, event_resolution, timezone))
 
 
 def set_attributes_of_sensor(session: Session, sensor: Sensor, attributes: Mapping[str, Any]) -> None:

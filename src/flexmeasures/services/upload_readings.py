@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import numpy as np
 from sqlalchemy import select
@@ -18,19 +13,18 @@ from flexmeasures.data.stores.beliefs import Added, SensorBeliefs, add_beliefs
 from flexmeasures.data.stores.users import source_of_user
 from flexmeasures.data.tables import Asset, Market, Sensor, User, WeatherSensor
 from flexmeasures.domain.beliefs import Beliefs, belief_horizons
-from flexmeasures.domain.errors import BadValues, InvalidInput, NotAllowed, NotFound
-from flexmeasures.domain.quoting import quote
+from flexmeasures.domain.errors import BadValues, NotAllowed, NotFound
 from flexmeasures.domain.reading_tables import Mapping, Readings, parse_readings
 from flexmeasures.domain.rights import UPLOAD_RULES, Action, Actor, Kind, Thing, may
 from flexmeasures.domain.time import to_datetime64
-from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.assets import visible_assets
+from flexmeasures.services.reading_files import Table, open_table
+from flexmeasures.services.reading_units import check_step, factor_to_unit, is_energy_for_power
 from flexmeasures.services.record_beliefs import check_signs
 from flexmeasures.services.rights import actor_of
 from flexmeasures.services.users import has_role
 
 __all__ = [
-    "MAX_ROWS",
     "Table",
     "UploadTarget",
     "find_target",
@@ -39,25 +33,6 @@ __all__ = [
     "read_table",
     "store_readings",
 ]
-
-MAX_ROWS = 200_000
-"""So many lines at most: more than five years of quarter-hours. Larger files go through the command line."""
-
-_LARGEST_UNPACKED = 64 * 1024 * 1024
-"""A workbook may not unfold to more than this [bytes]."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A file as lines of cells.
-
-    Attributes:
-        header: Names of the columns.
-        rows: The other lines.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -116,65 +91,9 @@ def find_target(session: Session, user: User, sensor_id: int) -> UploadTarget:
     raise NotFound(f"You have no sensor with id {sensor_id}. Choose one of the list.")
 
 
-def open_table(content: bytes, name: str) -> Table:
-    """Open a CSV file or an Excel workbook, of which the first sheet is read.
-
-    Raises:
-        InvalidInput: If it is neither, empty, or too long.
-    """
-    if not content.strip():
-        raise InvalidInput("The file is empty. Choose one with a head and a line for each value.")
-    lines = _read_workbook(content) if content[:4] == b"PK\x03\x04" else _read_csv(content, name)
-    lines = [line for line in lines if any(str(cell).strip() for cell in line if cell is not None)]
-    if len(lines) < 2:
-        raise InvalidInput("The file has no lines below its head. It needs a head and a line for each value.")
-    if len(lines) > MAX_ROWS + 1:
-        raise InvalidInput(f"The file has more than {MAX_ROWS:,} lines. Send it in parts.")
-    return Table(tuple(str(cell or "") for cell in lines[0]), tuple(tuple(line) for line in lines[1:]))
-
-
-def _read_workbook(content: bytes) -> list[Sequence[Any]]:
-    from openpyxl import load_workbook  # noqa: PLC0415 - half a second, which only those wait who send one
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > _LARGEST_UNPACKED:
-                raise InvalidInput("The workbook is too large. Send it as CSV, in parts.")
-        sheet = load_workbook(io.BytesIO(content), read_only=True, data_only=True).worksheets[0]
-        lines = []
-        for line in sheet.iter_rows(values_only=True):
-            lines.append(line)
-            if len(lines) > MAX_ROWS + 1:
-                break
-    except (zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError, TypeError) as error:
-        raise InvalidInput(
-            "The file looks like a workbook, but cannot be opened. Save it anew, or as CSV."
-        ) from error
-    return lines
-
-
-def _read_csv(content: bytes, name: str) -> list[Sequence[Any]]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    if "\0" in text:
-        raise InvalidInput(
-            f"{quote(name)} is neither CSV nor an Excel workbook (.xlsx). Save it as one of them."
-        )
-    head = text[:5000]
-    separator = max(
-        (";", "\t", ","), key=lambda one: head.count(one) if one != "," else head.count(one) * 0.5
-    )
-    try:
-        return list(csv.reader(io.StringIO(text), delimiter=separator))
-    except csv.Error as error:
-        raise InvalidInput(f"{quote(name)} cannot be read as CSV: {error}.") from None
-
-
 def read_table(target: UploadTarget, table: Table, mapping: Mapping) -> Readings:
     """Read a table for a sensor."""
-    return parse_readings(table.rows, mapping, target.sensor.event_resolution)
+    return parse_readings(table.rows, mapping, target.sensor.event_resolution, table.lines)
 
 
 def store_readings(
@@ -204,7 +123,9 @@ def store_readings(
     sensor = target.sensor
     if readings.faults or not len(readings.starts):
         raise BadValues("There is nothing to store: mend the file first.")
-    values = readings.values * _factor(unit, sensor)
+    if is_energy_for_power(unit, sensor):
+        check_step(readings.starts, sensor)
+    values = readings.values * factor_to_unit(unit, sensor)
     if target.asset is not None:
         values = -values if production_positive else values
         kind = target.asset.asset_type
@@ -218,11 +139,3 @@ def store_readings(
     horizons = belief_horizons(sensor.knowledge_rule, starts, sensor.event_resolution, times)
     source = np.full(len(starts), source_of_user(session, user), dtype=np.int32)
     return add_beliefs(session, [SensorBeliefs(sensor.id, Beliefs(starts, values, horizons, source))])
-
-
-def _factor(unit: str, sensor: Sensor) -> float:
-    """Convert to the unit of the sensor; energy of a slot becomes power."""
-    if sensor.unit.endswith("W") and unit.endswith("Wh") and sensor.event_resolution > timedelta(0):
-        hours = sensor.event_resolution / timedelta(hours=1)
-        return conversion_factor(unit.removesuffix("h"), sensor.unit) / hours
-    return conversion_factor(unit, sensor.unit)
