@@ -24,6 +24,7 @@ __all__ = [
     "DatabaseAddress",
     "ListenAddress",
     "LogLevel",
+    "Mode",
     "MqttAddress",
     "NotNegative",
     "NotNegativeDuration",
@@ -120,6 +121,7 @@ RedisAddress = Annotated[str, _with_scheme("redis", "rediss", "unix")]
 
 Rate = Annotated[str, AfterValidator(_as_rate)]
 LogLevel = Annotated[int, BeforeValidator(_as_level)]
+Mode = Annotated[str, AfterValidator(str.strip)]  # its documented default is a space
 NotNegative = Annotated[float, AfterValidator(_as_not_negative)]
 NotNegativeDuration = Annotated[timedelta, AfterValidator(_as_not_negative_duration)]
 PositiveDuration = Annotated[timedelta, AfterValidator(_as_positive_duration)]

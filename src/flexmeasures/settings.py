@@ -10,6 +10,7 @@ from flexmeasures.setting_types import (
     DatabaseAddress,
     ListenAddress,
     LogLevel,
+    Mode,
     MqttAddress,
     NotNegative,
     NotNegativeDuration,
@@ -38,7 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "FLEXMEASURES_MODE",
-        str,
+        Mode,
         "",
         'Extra behaviour: "demo" or "play", see the page about modes.',
         {"development": "development", "testing": "test"},

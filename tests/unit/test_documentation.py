@@ -131,6 +131,17 @@ def test_each_test_of_the_compatibility_page_exists():
         assert f"\ndef {name}(" in (ROOT / "tests/contract" / file).read_text(encoding="utf-8"), name
 
 
+def test_each_test_of_the_page_about_modes_exists():
+    """The page about modes names a test, which there is, for each thing that a mode changes."""
+    rows = [line for line in page("modes.md").splitlines() if line.startswith("| ") and "---" not in line]
+    named = [re.search(r"`(test_\w+\.py)::(test_\w+)` \|$", row) for row in rows if "| Test |" not in row]
+    assert len(named) == 14
+    for found in named:
+        assert found, rows
+        text = (ROOT / "tests/contract" / found[1]).read_text(encoding="utf-8")
+        assert re.search(rf"\bdef {found[2]}\(", text), found[0]
+
+
 def test_each_test_of_the_page_about_communities_exists():
     """The page about energy communities names tests that there are."""
     named = set(re.findall(r"`(test_\w+)`", page("communities.md")))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -202,8 +203,6 @@ def _charts(selection: _Selection, found: Analytics) -> list[Chart]:
     prognosed = "Electricity" if found.power.values_of("measured") is not None else "Prognosed electricity"
     lines = power_lines(found)
     prices = price_chart(found, window, now)
-    if current_app.config["FLEXMEASURES_MODE"] == "demo":
-        lines = _with_mocked_band(lines, "forecast")
     charts = [
         Chart("power", f"{prognosed} {what} {name}", "MW", found.edges, lines, window.zone, now),
         prices,
@@ -221,25 +220,28 @@ def _charts(selection: _Selection, found: Analytics) -> list[Chart]:
     else:
         none = "There is no weather sensor with values near this resource."
         charts.append(Chart("weather", "Weather", "", found.edges, [], window.zone, now, none))
-    return charts
+    if current_app.config["FLEXMEASURES_MODE"] != "demo":
+        return charts
+    return [
+        replace(chart, lines=_with_mocked_band(chart.lines)) if chart.name in _MOCKED else chart
+        for chart in charts
+    ]
 
 
-def _with_mocked_band(lines: list[Line], colour: str) -> list[Line]:
-    """Draw a band of a tenth around forecasts that have none; for demonstrations, and named so."""
+_MOCKED = ("power", "prices", "weather")
+"""Charts that show a band of uncertainty at demonstrations, also where the data have none."""
+
+
+def _with_mocked_band(lines: Sequence[Line]) -> Sequence[Line]:
+    """Draw a band of a tenth around the forecast, or what is known, where there is none; named as made up."""
     if any(one.style == "band" for one in lines):
         return lines
-    forecast = next((one for one in lines if one.style == "forecast"), None)
-    if forecast is None:
+    middle = next((one for style in ("forecast", "measured") for one in lines if one.style == style), None)
+    if middle is None:
         return lines
-    room = np.abs(forecast.values) * 0.1
-    band = Line(
-        "Band (made up for the demonstration)",
-        forecast.values - room,
-        "band",
-        colour,
-        high=forecast.values + room,
-    )
-    return [band, *lines]
+    room = np.abs(middle.values) * 0.1
+    name, high = "Band (made up for the demonstration)", middle.values + room
+    return [Line(name, middle.values - room, "band", middle.colour, high=high), *lines]
 
 
 @blueprint.get("/analytics_data/<content>/<kind>")
