@@ -54,7 +54,7 @@ def test_the_current_year_is_that_of_the_demonstration(demo, cast, visit):
 
 
 def test_a_demonstration_shows_groups_of_all_owners(demo, cast, visit):
-    """The dashboard shows all groups that are not empty; of other people's assets it tells no more than their number."""
+    """The dashboard shows all groups that are not empty; of others' assets only their number is told."""
     stranger = visit(cast.stranger_email).get("/").text
     assert "Solar" in stranger
     assert "Test roof" not in stranger
