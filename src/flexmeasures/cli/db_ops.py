@@ -13,6 +13,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.engine import make_url
 
+from flexmeasures.cli.scale import distribute, partition
 from flexmeasures.cli.storage import thin
 from flexmeasures.data.database import db, schema_is_newest
 from flexmeasures.data.server_tools import dump_database, restore_database
@@ -28,7 +29,8 @@ from flexmeasures.services.backups import (
 __all__ = ["db_ops"]
 
 db_ops = AppGroup("db-ops", help="Reset, dump, restore, save, load and thin out the database.")
-db_ops.add_command(thin)
+for _command in (thin, partition, distribute):
+    db_ops.add_command(_command)
 
 
 @db_ops.command("reset")

@@ -31,6 +31,7 @@ __all__ = [
     "db",
     "init_app",
     "keep_schema",
+    "plain_connection",
     "prepare",
     "redis_connection",
     "schema_is_newest",
@@ -192,7 +193,7 @@ def _ready_embedded_database(app: Flask, embedded: _Embedded) -> None:
 
 
 def _upgrade_schema(app: Flask) -> None:
-    with closing(_plain_connection(app)) as connection:
+    with closing(plain_connection(app)) as connection:
         if _revision(connection) == HEAD:
             return
         _check_age(_revision(connection))
@@ -227,11 +228,12 @@ def check_schema_age(app: Flask) -> None:
     embedded: _Embedded | None = app.extensions.get("embedded")
     if embedded is not None:
         embedded.services.ensure_postgres()
-    with closing(_plain_connection(app)) as connection:
+    with closing(plain_connection(app)) as connection:
         _check_age(_revision(connection))
 
 
-def _plain_connection(app: Flask) -> psycopg.Connection[Any]:
+def plain_connection(app: Flask) -> psycopg.Connection[Any]:
+    """Connect to the database past all sessions, in autocommit mode."""
     url = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).set(drivername="postgresql")
     return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
 
@@ -241,7 +243,7 @@ def schema_is_newest(app: Flask) -> bool:
     embedded: _Embedded | None = app.extensions.get("embedded")
     if embedded is not None:
         embedded.services.ensure_postgres()
-    with closing(_plain_connection(app)) as connection:
+    with closing(plain_connection(app)) as connection:
         return _revision(connection) == HEAD
 
 
