@@ -19,6 +19,8 @@ from flexmeasures.domain.time import event_grid
 from flexmeasures.services.checks import FieldErrors
 from flexmeasures.services.flex_contexts import set_flex_context
 from flexmeasures.services.flex_models import set_flex_model_of_asset
+from flexmeasures.services.flexibility.broker import Enquiry, MarketTerms, make_order_books, open_portfolio
+from flexmeasures.services.flexibility.order import OrderTerms, place_orders, suggest_orders
 from flexmeasures.services.numbered import add_sensor_to
 from flexmeasures.services.schedules.gather import Planning
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
@@ -371,3 +373,67 @@ def test_what_is_wrong_is_said_on_the_command_line(run, house):
     assert "no asset with id 999" in run("add", "flex-context", "{}", "--asset", 999, succeeds=False)
     assert "either a flex context or --none" in run("add", "flex-context", "--asset", site, succeeds=False)
     assert "no plan of the site" in run("show", "schedule", "--asset", site, "--site", succeeds=False)
+
+
+def asked(app, prices, *asset_ids, hour=9):
+    """Open a portfolio for a quarter of an hour, at what the market pays for up and down."""
+    start = DAY_TWO + hour * HOUR
+    enquiry = Enquiry(start, start + HOUR / 4, 24 * HOUR, MarketTerms(*prices), asset_ids=asset_ids)
+    return open_portfolio(db.session(), enquiry, Planning(), DAY_TWO)
+
+
+def test_an_offer_knows_its_neighbours(app, cast, house):
+    """Behind 1 MW a battery that charges at 0.5 MW leaves 0.5 MW: no neighbour offers more, and both not together.
+
+    At 9:00 the building takes 0.3 MW, so 0.7 MW are left to the two stores, whatever is ordered of either of them: more
+    consumption pays 500 EUR/MWh.
+    """
+    site = house({"site-power-capacity": "1 MW"}, "battery", "two_way", "building", battery=0.0, two_way=0.0)
+    ids = cast.assets["battery"], cast.assets["two_way"]
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, np.full(96, 0.3))
+        set_flex_model_of_asset(db.session, {"soc_max_mwh": 4}, cast.assets["two_way"])
+        db.session.commit()
+    assert replan(app, site).failures == {}
+    [(plan, _)] = plans(app)
+    planned = np.array(plan.net_mw)[36]
+    with app.app_context():
+        portfolio = asked(app, (0.0, 500.0), *ids)
+        assert portfolio.failures == {}
+        [book] = make_order_books(portfolio)
+        down = [one.offer for one in book.listings if one.offer.regulation.value == "down"]
+        assert down
+        for offer in down:
+            # Rebounds, too, leave the connection within its limit.
+            assert (np.array(plan.net_mw) + offer.effect_mw).max() <= 1 + 1e-5
+        trade = suggest_orders(asked(app, (0.0, 500.0), *ids), OrderTerms(1000.0))
+        total = np.array(plan.net_mw) + sum(one.offer.effect_mw for one in trade.orders)
+        assert total.max() <= 1 + 1e-5
+        assert total.min() >= -1 - 1e-5
+        assert total[36] == pytest.approx(max(1.0, planned), abs=1e-5)
+        place_orders(db.session(), trade, DAY_TWO)
+        db.session.commit()
+    # What was ordered is kept by the next plan of the site.
+    with app.app_context():
+        order = PortfolioOrder((site,), DAY_TWO, 24 * HOUR, DAY_TWO + timedelta(seconds=1))
+        assert reschedule(db.session, order, Planning()).failures == {}
+        db.session.commit()
+    (_, _), (again, _) = plans(app)
+    assert np.array(again.net_mw)[36] == pytest.approx(1.0, abs=1e-5)
+    assert np.array(again.net_mw).max() <= 1 + 1e-5
+
+
+def test_what_neighbours_need_is_not_sold(app, cast, house):
+    """A battery that keeps a building of 1.2 MW behind 1 MW goes on giving 0.2 MW, whatever is paid for consumption."""
+    site = house({"site-consumption-capacity": "1 MW"}, "battery", "building", battery=2.0)
+    load = np.full(96, 0.3)
+    load[36] = 1.2
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, load)
+    assert replan(app, site).failures == {}
+    [(plan, powers)] = plans(app)
+    assert powers[cast.assets["battery"]][36] <= -0.2 + 1e-6
+    with app.app_context():
+        [book] = make_order_books(asked(app, (0.0, 5000.0), cast.assets["battery"]))
+        for one in book.listings:
+            assert (np.array(plan.net_mw) + one.offer.effect_mw)[36] <= 1 + 1e-5

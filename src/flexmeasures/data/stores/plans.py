@@ -23,6 +23,7 @@ __all__ = [
     "find_plan",
     "insert_plans",
     "latest_device_plans",
+    "latest_plans",
     "list_flexible_asset_ids",
     "load_flexible_assets",
     "worth_of_energy_left",
@@ -106,6 +107,15 @@ def find_plan(session: Session, asset_id: int, at: datetime | None = None) -> Pl
         query = query.where(PlanRecord.start <= at, PlanRecord.end > at)
     query = query.order_by(*_NEWEST_FIRST).limit(1)
     return session.scalar(query.options(joinedload(PlanRecord.source), selectinload(PlanRecord.devices)))
+
+
+def latest_plans(session: Session, asset_ids: Sequence[int]) -> dict[int, PlanRecord]:
+    """Find the newest plan of each of several assets with its parts, by asset; only of those that have one."""
+    age = func.row_number().over(partition_by=PlanRecord.asset_id, order_by=_NEWEST_FIRST)
+    ranked = select(PlanRecord.id, age.label("age")).where(PlanRecord.asset_id.in_(asset_ids)).subquery()
+    query = select(PlanRecord).join(ranked, (PlanRecord.id == ranked.c.id) & (ranked.c.age == 1))
+    found = session.scalars(query.options(selectinload(PlanRecord.devices)))
+    return {one.asset_id: one for one in found if one.asset_id is not None}
 
 
 def _plans_of(sensor_id: int) -> Select[Any]:

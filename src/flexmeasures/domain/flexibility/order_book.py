@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,7 @@ def trade_greedily(
     offers_at: Callable[[int, tuple[FlexibilityOffer, ...]], Iterable[FlexibilityOffer]],
     prices: MarketPrices,
     least_value: float = 0.0,
+    group_of: Callable[[str], Hashable | None] = lambda asset: None,
 ) -> tuple[Listing, ...]:
     """Order whatever has a positive expected value in the first slot, then in the second, and so on.
 
@@ -89,6 +90,8 @@ def trade_greedily(
         offers_at: Gives the offers of a slot, knowing what was ordered before.
         prices: What the market pays.
         least_value: The expected value that an order must exceed [currency].
+        group_of: Which assets share a limit, by name; None: an asset shares none. Of a group one offer is ordered, and
+            the others are asked again, knowing of it.
 
     Returns:
         The ordered offers with their values, in the order in which they were placed; of each asset at most one a slot.
@@ -96,10 +99,23 @@ def trade_greedily(
     orders: tuple[Listing, ...] = ()
     for slot in slots:
         taken: set[str] = set()
-        offers = offers_at(slot, tuple(one.offer for one in orders))
-        for listing in make_order_book(slot, offers, prices).listings:
-            if listing.expected_value > least_value and listing.offer.asset not in taken:
-                taken.add(listing.offer.asset)
+        are_asked_again = True
+        while are_asked_again:
+            offers, groups, are_asked_again = (
+                offers_at(slot, tuple(one.offer for one in orders)),
+                set(),
+                False,
+            )
+            for listing in make_order_book(slot, offers, prices).listings:
+                asset = listing.offer.asset
+                if listing.expected_value <= least_value or asset in taken:
+                    continue
+                group = group_of(asset)
+                if group is not None and group in groups:
+                    are_asked_again = True
+                    continue
+                groups.add(group)
+                taken.add(asset)
                 orders += (listing,)
     return orders
 

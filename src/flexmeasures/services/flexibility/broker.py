@@ -32,17 +32,21 @@ from flexmeasures.domain.flexibility import (
     MarketPrices,
     OrderBook,
     Regulation,
+    Room,
     SlotEnquiry,
     make_order_book,
+    move_neighbour,
     offers_for_slot,
     order_as_commitment,
     plan_along,
+    within_room,
 )
 from flexmeasures.domain.scheduling import PlanOptions, Site, SitePlan
 from flexmeasures.domain.scheduling.planning.inputs import PlanInput
 from flexmeasures.domain.scheduling.rolling import AgreedPower, power_on_grid
 from flexmeasures.domain.time import Instants, event_grid, format_duration, format_instant, next_event_start
 from flexmeasures.domain.units import conversion_factor
+from flexmeasures.services.flexibility.neighbours import read_neighbours
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
 from flexmeasures.services.schedules.gather import (
     Planning,
@@ -151,6 +155,7 @@ class Position:
         has_co2: Whether its emissions are known.
         firm: Names of the commitments that orders have made.
         ordered: Market slots in which it is ordered.
+        site_id: The site whose connection it shares with others; None: it is on its own.
     """
 
     asset_id: int
@@ -162,6 +167,7 @@ class Position:
     has_co2: bool
     firm: frozenset[str]
     ordered: set[int]
+    site_id: int | None = None
 
 
 @dataclass
@@ -219,6 +225,14 @@ class Portfolio:
         position.planned = offer.changed
         position.firm |= {order.name}
         position.ordered.add(offer.slot)
+        for one in self.positions.values():
+            if one is not position and position.site_id is not None and one.site_id == position.site_id:
+                slots, lengths = one.planned.net_mw.size, (one.resolution, position.resolution)
+                one.site = move_neighbour(one.site, slots, offer.effect_mw, lengths)
+
+    def site_of(self, name: str) -> int | None:
+        """Tell which site an asset shares with others."""
+        return self.positions[name].site_id
 
 
 def open_portfolio(
@@ -258,12 +272,18 @@ def open_portfolio(
     steady = replace(planning, replanning_price=max(planning.replanning_price, _STEADINESS))
     known = read_plan_inputs(session, wishes, steady)
     planned = latest_device_plans(session, [asset.sensor.id for asset in assets])
+    neighbours = read_neighbours(session, assets)
     portfolio = Portfolio(grid, enquiry, prices, currency, {}, {})
     for number, (asset, one) in enumerate(zip(assets, known, strict=True), start=1):
         try:
+            beside = neighbours.get(asset.id)
+            room = None
+            if beside is not None and not isinstance(one, FlexError):
+                room = beside.room(grid.origin, asset.sensor.event_resolution, one.situation.slots)
             position = _take_position(
-                grid, asset, one, planned.get(asset.sensor.id), agreed.get(asset.id, ())
+                grid, asset, one, planned.get(asset.sensor.id), agreed.get(asset.id, ()), room
             )
+            position.site_id = None if room is None or beside is None else beside.site_id
             portfolio.currency = portfolio.currency or position.currency
             _check_currency(portfolio.currency, position, asset)
             portfolio.positions[asset.name] = position
@@ -388,6 +408,7 @@ def _take_position(
     known: PlanInput | FlexError,
     planned_before: PlanDevice | None,
     agreed: Sequence[AgreedPower],
+    room: Room | None = None,
 ) -> Position:
     """Plan an asset along its current schedule.
 
@@ -426,6 +447,9 @@ def _take_position(
         raise NotEnoughData(f"{asset.name} has nothing left to run in that time: take later slots.")
     options = replace(known.options, explain=False)
     firm = frozenset(one.name for one in known.agreements)
+    if room is not None:
+        site, needed = within_room(site, room, np.nan_to_num(power))
+        firm |= frozenset() if needed is None else {needed}
     hours = resolution / timedelta(hours=1)
     planned = plan_along(site, power, resolution_hours=hours, options=options, firm=firm)
     has_co2 = known.situation.tariff.co2_kg_per_mwh is not None

@@ -128,10 +128,10 @@ def suggest_orders(
         for name in portfolio.positions:
             offers += portfolio.offers_of(name, slot)
             done += 1
-            progress(done, total)
+            progress(min(done, total), total)
         return offers
 
-    orders = trade_greedily(asked, offers_at, portfolio.prices, terms.least_value)
+    orders = trade_greedily(asked, offers_at, portfolio.prices, terms.least_value, portfolio.site_of)
     for order in orders[kept:]:
         portfolio.keep(order.offer, terms.deviation_price)
     return Trade(portfolio, terms, orders, before)

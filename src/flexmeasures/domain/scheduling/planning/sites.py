@@ -337,6 +337,7 @@ def _evaluated(
             for one, device in zip(members, devices, strict=True)
         },
         "costs": asdict(plan.cost),
+        "limits_mw": _limits_as_data(site, grid.slots),
         "inflexible_mw": {name: np.round(power, 9).tolist() for name, power in rest.items()},
     }
     if left is not None:
@@ -356,6 +357,12 @@ def _evaluated(
         site.tariff.co2_kg_per_mwh is not None,
         reasons,
     )
+
+
+def _limits_as_data(site: Site, slots: int) -> dict[str, list[float | None]]:
+    """Write the limits of the connection, with null where there is none, ready for JSON."""
+    ways = zip(("import", "export"), site.connection.per_slot(slots), strict=True)
+    return {way: [one if np.isfinite(one) else None for one in limit.tolist()] for way, limit in ways}
 
 
 def _device(member: _Member, site: Site, plan: SitePlan, grid: SlotGrid) -> DevicePlanned:
