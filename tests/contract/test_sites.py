@@ -383,10 +383,9 @@ def asked(app, prices, *asset_ids, hour=9):
 
 
 def test_an_offer_knows_its_neighbours(app, cast, house):
-    """Behind 1 MW a battery that charges at 0.5 MW leaves 0.5 MW: no neighbour offers more, and both not together.
+    """Behind 1 MW a building of 0.3 MW leaves 0.7 MW to two stores: neither offers more, nor do both together.
 
-    At 9:00 the building takes 0.3 MW, so 0.7 MW are left to the two stores, whatever is ordered of either of them: more
-    consumption pays 500 EUR/MWh.
+    At 2:00 nothing is planned for them; then more consumption pays 500 EUR/MWh, so all of it is ordered.
     """
     site = house({"site-power-capacity": "1 MW"}, "battery", "two_way", "building", battery=0.0, two_way=0.0)
     ids = cast.assets["battery"], cast.assets["two_way"]
@@ -396,21 +395,22 @@ def test_an_offer_knows_its_neighbours(app, cast, house):
         db.session.commit()
     assert replan(app, site).failures == {}
     [(plan, _)] = plans(app)
-    planned = np.array(plan.net_mw)[36]
+    assert plan.net_mw[8] == pytest.approx(0.3)
     with app.app_context():
-        portfolio = asked(app, (0.0, 500.0), *ids)
+        portfolio = asked(app, (0.0, 500.0), *ids, hour=2)
         assert portfolio.failures == {}
         [book] = make_order_books(portfolio)
         down = [one.offer for one in book.listings if one.offer.regulation.value == "down"]
-        assert down
+        assert {one.asset for one in down} == {"Test battery", "Test charging station (bidirectional)"}
+        assert [one.volume_mwh for one in down] == pytest.approx([0.7 / 4] * 2)
         for offer in down:
             # Rebounds, too, leave the connection within its limit.
             assert (np.array(plan.net_mw) + offer.effect_mw).max() <= 1 + 1e-5
-        trade = suggest_orders(asked(app, (0.0, 500.0), *ids), OrderTerms(1000.0))
+        trade = suggest_orders(asked(app, (0.0, 500.0), *ids, hour=2), OrderTerms(1000.0))
         total = np.array(plan.net_mw) + sum(one.offer.effect_mw for one in trade.orders)
         assert total.max() <= 1 + 1e-5
         assert total.min() >= -1 - 1e-5
-        assert total[36] == pytest.approx(max(1.0, planned), abs=1e-5)
+        assert total[8] == pytest.approx(1.0, abs=1e-5)
         place_orders(db.session(), trade, DAY_TWO)
         db.session.commit()
     # What was ordered is kept by the next plan of the site.
@@ -419,7 +419,7 @@ def test_an_offer_knows_its_neighbours(app, cast, house):
         assert reschedule(db.session, order, Planning()).failures == {}
         db.session.commit()
     (_, _), (again, _) = plans(app)
-    assert np.array(again.net_mw)[36] == pytest.approx(1.0, abs=1e-5)
+    assert again.net_mw[8] == pytest.approx(1.0, abs=1e-5)
     assert np.array(again.net_mw).max() <= 1 + 1e-5
 
 
