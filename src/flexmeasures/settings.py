@@ -451,6 +451,13 @@ SETTINGS: tuple[Setting, ...] = (
         "`client_key` for clients.",
     ),
     Setting(
+        "FLEXMEASURES_CALLBACK_URL",
+        str | None,
+        None,
+        "Address at which upstreams reach the web server, such as https://flex.example.com: they are asked to tell of "
+        "changes by webhook; unset: they are asked for them only.",
+    ),
+    Setting(
         "FLEXMEASURES_MDNS_URL",
         str | None,
         None,

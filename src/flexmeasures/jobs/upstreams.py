@@ -22,6 +22,7 @@ from flexmeasures.connectors.upstreams.shapes import (
     read_partner_event,
     write_report,
 )
+from flexmeasures.connectors.upstreams.subscribing import subscribe
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.stores.grid_signals import flexible_parts
 from flexmeasures.data.tables import GridSignal, Upstream, UpstreamEvent, UpstreamReport, UpstreamTarget
@@ -31,6 +32,7 @@ from flexmeasures.jobs.queues import get_queue
 from flexmeasures.jobs.schedules import planning_of
 from flexmeasures.services.coordination.secrets import decrypt, encrypt
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
+from flexmeasures.services.upstreams.hooks import hook_address
 from flexmeasures.services.upstreams.received import (
     Changes,
     ReceivedEvent,
@@ -47,6 +49,7 @@ log = logging.getLogger(__name__)
 QUEUE = "coordination"
 _TIMEOUT = 300
 _PLACED_FOR = 30  # a job that was placed and never ran is replaced after so long [s]
+_SUBSCRIBED_FOR = 3600  # subscriptions are looked after so often [s]
 _LONGEST_PAUSE = timedelta(minutes=15)
 _REPORTED_FOR = timedelta(days=7)
 """So long after an event corrected readings are reported anew."""
@@ -125,6 +128,8 @@ def follow(upstream_id: int, ended_by: datetime | None = None) -> dict[str, Any]
         until = ended_by or datetime.now(UTC)
         _report_ended(session, upstream, until)
         session.commit()
+        if not upstream.failures:
+            _subscribe(connection, upstream, talk, login.client_id)
         sent = 0 if upstream.failures else _send_due(session, upstream, talk, login.client_id, until)
     return {"planned": len(changes.asset_ids), "sent": sent}
 
@@ -150,6 +155,19 @@ def _ask(session: Session, upstream: Upstream, talk: UpstreamSession) -> Changes
     released = note_contact(session, upstream, now)
     upstream.due_at = now + upstream.poll_every
     return Changes(tuple(sorted({*changes.asset_ids, *released})), changes.limiting)
+
+
+def _subscribe(connection: redis.Redis, upstream: Upstream, talk: UpstreamSession, client_id: str) -> None:
+    """Have an upstream tell of changes by itself, if it can reach us; looked after from time to time."""
+    base = current_app.config["FLEXMEASURES_CALLBACK_URL"]
+    mark = f"flexmeasures:upstream:{upstream.id}:subscribed"
+    if not base or not connection.set(mark, "1", nx=True, ex=_SUBSCRIBED_FOR):
+        return
+    try:
+        if subscribe(talk, upstream.kind, client_id, hook_address(base, upstream.receiver)):
+            log.info("Upstream %s tells of changes from now on", upstream.name)
+    except (FlexError, KeyError, TypeError, AttributeError) as error:
+        log.warning("Upstream %s does not tell of changes, so it is asked: %s", upstream.name, error)
 
 
 def _list(talk: UpstreamSession, upstream: Upstream) -> list[dict[str, Any]]:

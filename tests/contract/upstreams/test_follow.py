@@ -118,8 +118,8 @@ def test_a_randomised_start_is_drawn_once(operator):
         assert [one.starts_at for one in signals("import_limit")] == [starts_at]
 
 
-def measure(operator, start, values):
-    """Post measured power of the battery, in quarter hours [MW]."""
+def measure(operator, start, values, recorded=None):
+    """Post measured power of the battery, in quarter hours [MW]; a correction says when it was recorded."""
     client = operator.app.test_client()
     cast = operator.cast
     token = client.post(
@@ -131,8 +131,8 @@ def measure(operator, start, values):
         "values": values,
         "start": start.isoformat(),
         "duration": f"PT{15 * len(values)}M",
-        "horizon": "PT0H",
         "unit": "MW",
+        **({"horizon": "PT0H"} if recorded is None else {"prior": recorded.isoformat()}),
     }
     answer = client.post(
         "/api/v2_0/postMeterData", json=message, headers={"Authorization": token}, buffered=True
