@@ -437,3 +437,66 @@ def test_what_neighbours_need_is_not_sold(app, cast, house):
         [book] = make_order_books(asked(app, (0.0, 5000.0), cast.assets["battery"]))
         for one in book.listings:
             assert (np.array(plan.net_mw) + one.offer.effect_mw)[36] <= 1 + 1e-5
+
+
+def with_meter(app, site, values, start, horizon=timedelta(0)):
+    """Give a site a meter, with what it measured or, ahead of events, is expected to measure."""
+    with app.app_context():
+        root = db.session.get(Asset, site)
+        meter = add_sensor_to(db.session, root, "meter", "MW", HOUR / 4, "UTC")
+        root.power_sensor_id = meter.id
+        source = get_or_create_source(db.session, "FlexMeasures", "script")
+        starts = event_grid(start, HOUR / 4, len(values))
+        horizons = np.full(len(values), np.timedelta64(horizon))
+        beliefs = Beliefs(starts, values, horizons, np.full(len(values), source.id, np.int32))
+        insert_beliefs(db.session, [SensorBeliefs(meter.id, beliefs)])
+        db.session.commit()
+
+
+PEAK = {"site-peak-consumption-price": "10000 EUR/MW"}
+
+
+@pytest.mark.parametrize(
+    ("start", "stated", "floor"),
+    [
+        pytest.param(DAY_TWO - 12 * HOUR, {}, 0.4, id="measured in this month"),
+        pytest.param(DAY_TWO - 48 * HOUR, {}, 0.0, id="measured in the month before"),
+        pytest.param(DAY_TWO - 12 * HOUR, {"site-peak-consumption": "300 kW"}, 0.4, id="stated, and less"),
+        pytest.param(DAY_TWO - 12 * HOUR, {"site-peak-consumption": "600 kW"}, 0.6, id="stated, and more"),
+    ],
+)
+def test_the_peak_so_far_is_what_the_meter_says(app, cast, house, start, stated, floor):
+    """Up to the highest consumption that was measured in this month, charging does not make the peak dearer."""
+    site = house({**PEAK, **stated}, "battery", battery=0.0)
+    with_meter(app, site, np.array([0.1, 0.4, 0.2]), start)
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    assert powers[cast.assets["battery"]].max() == pytest.approx(floor, abs=1e-6)
+    assert not any("has no meter" in note for note in plan.notes)
+
+
+def test_a_peak_price_without_a_meter_is_told(app, cast, house):
+    """Without a meter the peak so far counts as 0, and the plan says so, with the remedy."""
+    house(PEAK, "battery", battery=0.0)
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    assert powers[cast.assets["battery"]].max() == pytest.approx(0.0, abs=1e-6)
+    assert any("has no meter" in note and "site-peak-consumption" in note for note in plan.notes)
+
+
+def test_a_meter_that_contradicts_its_parts_is_told(app, cast, house):
+    """A meter that is expected to give 0.2 MW though no part produces: told with time, difference and what to check."""
+    site = house({"count-rest": True}, "battery", "two_way", battery=0.0, two_way=0.0)
+    with_meter(app, site, np.full(96, -0.2), DAY_TWO, timedelta(days=1))
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, _)] = plans(app)
+    assert any("0.2 MW less than its parts" in note and "2015-01-02T00:00:00Z" in note for note in plan.notes)
+
+
+def test_units_and_currencies_of_sensors_are_checked(app, cast, house):
+    """A price from a sensor in MW is refused when it is written, prices in two currencies when it is planned."""
+    with pytest.raises(FieldErrors, match="its unit is MW, but must be one like EUR/MWh"):
+        house({"consumption-price": {"sensor": cast.assets["building"]}}, "battery")
+    house({"production-price": "70 KRW/MWh"}, "battery", battery=1.0)
+    outcome = replan(app, cast.assets["battery"])
+    assert "EUR and KRW" in outcome.failures[cast.assets["battery"]]

@@ -14,7 +14,7 @@ from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.tables import Asset, SensorReference, User
 from flexmeasures.domain.errors import FlexError, NotFound
 from flexmeasures.domain.rights import Actor
-from flexmeasures.domain.scheduling.flex_context import context_references, read_flex_context
+from flexmeasures.domain.scheduling.flex_context import context_references, misfit_of_unit, read_flex_context
 from flexmeasures.domain.scheduling.references import NamedSensor, may_read
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.rights import actor_of
@@ -67,6 +67,10 @@ def check_flex_context(
         thing = None if there is None else NamedSensor(there.account_id, there.owner_id, there.is_market)
         allowed = all(may_read(one, thing, reader) for reader in readers)
         checks.that(allowed, "flex_context", str(unreadable_context(one, holder.name)))
+        if allowed and there is not None:
+            misfit = misfit_of_unit(one.field, there.sensor.unit)
+            text = f"The flex context of {holder.name} names sensor {one.sensor_id} as {one.field}: {misfit}."
+            checks.that(not misfit, "flex_context", text)
     named = {number for rule in context.exclusions for number in (rule.first, rule.second)}
     query = select(Asset.id).where(
         Asset.id.in_(named), Asset.account_id.is_not_distinct_from(holder.account_id)

@@ -24,7 +24,14 @@ from flexmeasures.domain.scheduling.references import SensorReference
 from flexmeasures.domain.scheduling.site import Direction
 from flexmeasures.domain.units import CURRENCIES, conversion_factor
 
-__all__ = ["ExclusionRule", "FlexContext", "Quantity", "context_references", "read_flex_context"]
+__all__ = [
+    "ExclusionRule",
+    "FlexContext",
+    "Quantity",
+    "context_references",
+    "misfit_of_unit",
+    "read_flex_context",
+]
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<unit>\S.*?)\s*")
@@ -204,6 +211,26 @@ class FlexContext(BaseModel):
                     shown = name.replace("_", "-")
                     found.append((f"{shown}.{place}" if isinstance(value, tuple) else shown, one))
         return tuple(found)
+
+
+def misfit_of_unit(field: str, unit: str) -> str:
+    """Say what is wrong with the unit of a sensor that a field names; empty if nothing is.
+
+    >>> misfit_of_unit("consumption-price", "kW")
+    'its unit is kW, but must be one like EUR/MWh'
+    >>> misfit_of_unit("site-power-capacity", "kW")
+    ''
+    """
+    name = field.partition(".")[0]
+    wanted = "money/MWh" if name.endswith("price") else "kg/MWh" if name == "co2-intensity" else "MW"
+    currency = unit.partition("/")[0]
+    try:
+        if wanted.startswith("money") and currency not in CURRENCIES:
+            raise IncompatibleUnits(f"{currency} is not a currency")
+        conversion_factor(unit, wanted.replace("money", currency))
+    except FlexError:
+        return f"its unit is {unit}, but must be one like {wanted.replace('money', 'EUR')}"
+    return ""
 
 
 def context_references(context: FlexContext) -> tuple[SensorReference, ...]:

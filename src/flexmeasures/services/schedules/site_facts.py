@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.grid_signals import read_signals
 from flexmeasures.data.stores.plans import load_flexible_assets
+from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.sites import parts_of_sites
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.coordination import GridSignals
@@ -25,7 +26,8 @@ from flexmeasures.domain.scheduling.flex_context import (
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS, CustomModel, FlexModel
 from flexmeasures.domain.scheduling.planning.connection import InflexibleFacts, SiteFacts
 from flexmeasures.domain.scheduling.planning.facts import MarketFacts, OnSlots
-from flexmeasures.domain.time import format_duration
+from flexmeasures.domain.time import find_zone, format_duration
+from flexmeasures.services.power import read_power
 from flexmeasures.services.schedules.gather import Known, Planning, PlanWish, SiteNames, flex_model_of
 from flexmeasures.services.schedules.schedulers import find_scheduler
 
@@ -175,7 +177,21 @@ def gather_site(
         (*site.inflexible(), *(site.rest(meters[0]) if meters and context.count_rest else ())),
         {asset.id: asset.sensor.event_resolution // slot for asset, _ in parts.devices},
         _signals(session, parts.root, start, start + horizon),
+        _peak_so_far(session, parts, start),
     )
+
+
+def _peak_so_far(session: Session, parts: SiteParts, start: datetime) -> float | None:
+    """Find the highest consumption that the meter of a site has measured in this local month [MW]; None: no meter."""
+    meter = parts.root.sensor
+    if parts.context.site_peak_consumption_price is None or meter is None:
+        return None
+    month = start.astimezone(find_zone(meter.timezone)).replace(
+        day=1, hour=0, minute=0, second=0, microsecond=0
+    )
+    window = PortfolioWindow(month, start, scheduled=False, max_horizon=timedelta(0))
+    values = read_power(session, [meter], window)[meter.id].values
+    return float(np.nanmax(values, initial=0.0))
 
 
 def _name(asset: Asset, parts: SiteParts) -> str:
@@ -240,4 +256,4 @@ class _SiteReader:
         for asset in (*(asset for asset, _ in self.parts.devices), *self.parts.inflexible):
             part = self.known.forecast_of(asset.sensor.id, self.wish)
             values -= np.where(part.known, part.values, 0.0)
-        return [InflexibleFacts(f"the rest of {root.name}", OnSlots(values, meter.known))]
+        return [InflexibleFacts(f"the rest of {root.name}", OnSlots(values, meter.known), is_rest=True)]

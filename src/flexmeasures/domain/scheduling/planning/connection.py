@@ -19,6 +19,10 @@ from flexmeasures.domain.scheduling.site import Connection, PeakPrice, Tariff
 __all__ = ["InflexibleFacts", "SiteFacts", "inflexible_powers", "limits_of", "tariff_of"]
 
 
+_NOISE_MW = 1e-6
+"""Differences of power that do not count."""
+
+
 @dataclass(frozen=True)
 class InflexibleFacts:
     """Power that nobody controls.
@@ -26,10 +30,12 @@ class InflexibleFacts:
     Attributes:
         name: What it is.
         power_mw: Expected power [MW, consumption positive].
+        is_rest: Whether it is what the meter of the site has beyond its parts.
     """
 
     name: str
     power_mw: OnSlots | None
+    is_rest: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class SiteFacts:
         inflexible: What nobody controls.
         slots_of_run: Asset → how many slots one value of the profile of a run stands for.
         signals: What the grid asks of the connection.
+        peak_so_far_mw: Highest consumption that its meter has measured in this month [MW]; None: nothing is measured.
     """
 
     asset_id: int
@@ -61,6 +68,7 @@ class SiteFacts:
     inflexible: tuple[InflexibleFacts, ...] = ()
     slots_of_run: Mapping[int, int] = field(default_factory=dict)
     signals: GridSignals | None = None
+    peak_so_far_mw: float | None = None
 
 
 def tariff_of(facts: SiteFacts, notes: list[str]) -> tuple[Tariff, str]:
@@ -83,9 +91,8 @@ def tariff_of(facts: SiteFacts, notes: list[str]) -> tuple[Tariff, str]:
     ]
     peaks: tuple[PeakPrice, ...] = ()
     if context.site_peak_consumption_price is not None:
-        floor = context.site_peak_consumption
-        so_far = 0.0 if floor is None else floor.amount_in("MW") or 0.0
-        peaks = (PeakPrice(context.site_peak_consumption_price.amount_in(f"{currency}/MW") or 0.0, so_far),)
+        price_of_power = context.site_peak_consumption_price.amount_in(f"{currency}/MW") or 0.0
+        peaks = (PeakPrice(price_of_power, _peak_so_far(facts, notes)),)
     intensity = _per_slot(facts, "co2-intensity", slots, "kg/MWh")
     if context.co2_intensity is not None and intensity is None:
         notes.append("The CO₂ intensity of the grid is not known; emissions are not counted.")
@@ -103,6 +110,18 @@ def tariff_of(facts: SiteFacts, notes: list[str]) -> tuple[Tariff, str]:
         assumed,
     )
     return tariff, currency
+
+
+def _peak_so_far(facts: SiteFacts, notes: list[str]) -> float:
+    """Peak that costs nothing more [MW]: the higher one of what is stated and what the meter measured in this month."""
+    stated = facts.context.site_peak_consumption
+    known = [0.0 if stated is None else stated.amount_in("MW") or 0.0, facts.peak_so_far_mw or 0.0]
+    if stated is None and facts.peak_so_far_mw is None:
+        notes.append(
+            f"{facts.name} pays for its peak, but has no meter that says how high that was in this month, so it "
+            "counts as 0: give it a sensor of its power, or a site-peak-consumption."
+        )
+    return max(known)
 
 
 def _currency(facts: SiteFacts) -> str:
@@ -184,5 +203,12 @@ def inflexible_powers(facts: SiteFacts, slots: int, notes: list[str]) -> dict[st
             continue
         if one.power_mw.has_gaps(slots):
             notes.append(f"Missing values of {one.name} were taken to be like the ones beside them.")
+        if one.is_rest and filled.min() < -_NOISE_MW:
+            slot = int(filled.argmin())
+            notes.append(
+                f"The meter of {facts.name} is expected to use up to {-filled[slot]:.4g} MW less than its parts,"
+                f" as at {facts.grid.word(facts.grid.slot_start(slot))}. That counts as production: if there is none,"
+                " check signs and units of their sensors."
+            )
         powers[one.name] = filled
     return powers
