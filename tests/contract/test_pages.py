@@ -3,21 +3,25 @@
 import csv
 import gzip
 import io
+import math
 import re
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from flexmeasures.app import create
-from flexmeasures.data.database import db
+from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, Market
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.time import event_grid
+from flexmeasures.jobs.queues import get_queue
 from flexmeasures.jobs.schedules import planning_of
+from flexmeasures.jobs.workers import make_worker
+from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.schedules.reschedule import PortfolioOrder, reschedule
 from flexmeasures.services.users import create_user
 from flexmeasures.testing import CAST_DAY, store_values
@@ -607,3 +611,55 @@ def test_a_plugins_template_of_version_0_4_still_fits(app, tmp_path, cast):
     assert "<p>plot</p>" in page
     assert "15 minutes" in page
     assert "/ui/static/bokeh/bokeh.min.js" in page
+
+
+def test_a_failed_job_says_why_and_is_tried_again(app, cast, visit):
+    """An admin reads the reason and places the job again; nobody else may, and a job that waits is not placed twice."""
+    connection = redis_connection(app)
+    queue = get_queue(connection, "scheduling")
+    job = queue.enqueue(math.sqrt, -4, description="count to four")
+    make_worker(app, ["scheduling"]).work(burst=True)
+    admin, owner = visit(cast.admin_email), visit(cast.owner_email)
+    page = admin.get("/tasks/scheduling?state=failed").text
+    assert "count to four" in page
+    assert "an unexpected error; the worker&#39;s log has more." in page
+    assert owner.post("/tasks/retry", data={"job": job.id}).status_code == 403
+    assert len(queue) == 0
+    assert "was placed again" in admin.post("/tasks/retry", data={"job": job.id}, follow_redirects=True).text
+    assert queue.get_job_ids() == [job.id]
+    assert admin.post("/tasks/retry", data={"job": job.id}).status_code == 409
+    assert admin.post("/tasks/retry", data={"job": "none"}).status_code == 404
+    assert len(queue) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/dashboard", "/portfolio", "/assets/", "/alerts", "/analytics", "/communities"]
+)
+def test_a_page_asks_as_many_questions_for_many_assets_as_for_few(app, cast, visit, path):
+    """Twenty more assets cost no statement more: what is read of them is read together."""
+    browser = visit(cast.owner_email)
+
+    def statements():
+        count = [0]
+
+        def note(*_):
+            count[0] += 1
+
+        with app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", note)
+        assert browser.get(path).status_code == 200
+        event.remove(engine, "before_cursor_execute", note)
+        return count[0]
+
+    statements()
+    before = statements()
+    with app.app_context():
+        for number in range(20):
+            new = NewAsset(
+                f"More {number}", "building", 1.0, timedelta(minutes=15), owner_id=cast.owner_id,
+                market_id=cast.market, latitude=52, longitude=5,
+            )  # fmt: skip
+            create_asset(db.session, new)
+        db.session.commit()
+    assert statements() <= before

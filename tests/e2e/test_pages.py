@@ -59,8 +59,7 @@ def paths(platform: Platform) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (360, "dark")])
 def test_pages_have_no_serious_fault_of_accessibility(browse, platform, theme, width):
     """axe-core finds nothing serious or critical on any page, light and dark, on a desktop and on a phone."""
     found = {}

@@ -153,9 +153,11 @@ def read_portfolio(
     markets = {asset.market_id: asset.market for asset in assets if asset.market is not None}
     prices = _read_prices(session, list(markets.values()), window, edges)
     summaries = []
+    nothing = np.full(len(hours), np.nan)
     for asset in assets:
         measured, forecast, plan = (
-            one[asset.sensor.id].mean_per_bin(edges)[0] for one in (known, expected, planned)
+            one[asset.sensor.id].mean_per_bin(edges)[0] if len(one[asset.sensor.id]) else nothing
+            for one in (known, expected, planned)
         )
         power = _fill(measured, plan, forecast, edges, question.now)
         price = prices.get(asset.market_id or 0, _NO_PRICE)

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, request
+from flask import Blueprint, Flask, Response, abort, current_app, has_app_context, request
 
 __all__ = ["register", "static_url"]
 
@@ -53,11 +53,16 @@ def _find(name: str) -> _File | None:
 
 
 def static_url(name: str) -> str:
-    """Name the address of a file with the hash of its content.
+    """Name the address of a file with the hash of its content; looked at once, but for debugging.
 
     >>> static_url("tokens.css").startswith("/ui/static/tokens.")
     True
     """
+    return _static_url.__wrapped__(name) if has_app_context() and current_app.debug else _static_url(name)
+
+
+@functools.cache
+def _static_url(name: str) -> str:
     file = _find(name)
     if file is None:
         raise FileNotFoundError(name)

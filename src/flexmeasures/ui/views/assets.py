@@ -48,10 +48,9 @@ def list_assets_of_owner(owner_id: int) -> str:
 
 
 def _show_list(assets: list[Any], heading: str) -> str:
-    rows = [(asset, entity_address(asset)) for asset in assets]
-    return render_flexmeasures_template(
-        "pages/assets.html", rows=rows, heading=heading, missing=_authority_and_fault()[1]
-    )
+    authority, missing = _authority_and_fault()
+    rows = [(asset, _address(asset, authority)) for asset in assets]
+    return render_flexmeasures_template("pages/assets.html", rows=rows, heading=heading, missing=missing)
 
 
 def _authority_and_fault() -> tuple[NamingAuthority | None, str]:
@@ -65,7 +64,10 @@ def _authority_and_fault() -> tuple[NamingAuthority | None, str]:
 
 def entity_address(asset: Any) -> str:
     """Write the address by which messages of the API name an asset; the end of it, where this host has none."""
-    authority, _ = _authority_and_fault()
+    return _address(asset, _authority_and_fault()[0])
+
+
+def _address(asset: Any, authority: NamingAuthority | None) -> str:
     if authority is None:
         return f"{asset.owner_id}:{asset.id}"
     return ConnectionAddress(asset.id, asset.owner_id).build(authority)
