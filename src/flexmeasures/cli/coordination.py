@@ -15,21 +15,25 @@ from flask.cli import AppGroup
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from flexmeasures.cli.parameters import Duration, Instant
 from flexmeasures.cli.terminal import open_console
 from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
+from flexmeasures.domain.coordination.congestion import CongestionRules
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.quoting import quote
-from flexmeasures.domain.time import parse_instant
+from flexmeasures.domain.time import next_midnight, parse_instant
 from flexmeasures.services.coordination.areas import NewArea, add_area, program_named
 from flexmeasures.services.coordination.clients import ENVIRONMENTS
 from flexmeasures.services.coordination.compensation import Settlement, month_of, settle
+from flexmeasures.services.coordination.congestion import CongestionOrder, send_congestion_curve
 from flexmeasures.services.coordination.curves import Curve, Point, send_curve
 from flexmeasures.services.coordination.operations import (
     list_deliveries,
     list_late_acknowledgements,
     list_missing_reports,
 )
+from flexmeasures.services.find import find_sensor_row
 
 __all__ = ["coordination"]
 
@@ -79,6 +83,54 @@ def send_price_curve(  # the options of the command
     event_id = send()
     shown = {"event_id": event_id, "slots": len(points)}
     click.echo(json.dumps(shown) if as_json else f"Sent event {event_id} with {len(points)} slots.")
+
+
+@coordination.command("send-congestion-curve")
+@click.option("--program", required=True, help="Name of the programme; made if there is none.")
+@click.option("--target", "targets", multiple=True, help="Whom it is for; may be given several times.")
+@click.option("--sensor", "sensor_id", type=int, required=True, help="Id of the sensor of the load.")
+@click.option("--capacity-in-mw", "capacity_mw", type=float, required=True, help="More load is congestion.")
+@click.option(
+    "--feed-in-capacity-in-mw", "feed_in_capacity_mw", type=float, help="More feed-in is congestion."
+)
+@click.option(
+    "--surcharge", type=float, default=0.1, show_default=True, help="On prices of too much load [/kWh]."
+)
+@click.option(
+    "--reward", type=float, default=0.1, show_default=True, help="For using too much feed-in [/kWh]."
+)
+@click.option("--start", type=Instant(), help="From when on; the next midnight of the sensor if left out.")
+@click.option("--duration", type=Duration(), default="P1D", show_default=True, help="How long.")
+@click.option("--currency", default="EUR", show_default=True, help="Of the price differences, per kWh.")
+@environment_option
+@json_option
+def send_curve_of_congestion(
+    program: str,
+    targets: tuple[str, ...],
+    sensor_id: int,
+    environment: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Send a price curve for the hours in which our forecast of a load sees congestion, if there are any."""
+    start, duration, currency = (options.pop(name) for name in ("start", "duration", "currency"))
+    rules = CongestionRules(**options)
+
+    @as_transaction
+    def send() -> str | None:
+        now = datetime.now(UTC)
+        sensor = find_sensor_row(db.session(), sensor_id)
+        first = start or next_midnight(now, sensor.timezone)
+        order = CongestionOrder(start=first, duration=duration, rules=rules, currency=currency)
+        to = program_named(db.session, environment, program, now)
+        made = send_congestion_curve(db.session(), to, targets, sensor, order, now)
+        return None if made is None else str(made.id)
+
+    event_id = send()
+    said = (
+        "No congestion is forecast, so nothing was sent." if event_id is None else f"Sent event {event_id}."
+    )
+    click.echo(json.dumps({"event_id": event_id}) if as_json else said)
 
 
 def _read_points(file: Iterable[str]) -> list[Point]:

@@ -31,7 +31,6 @@ from flexmeasures.cli.demonstration.coordination import (
     add_homes,
     draw_coordination,
     make_curve,
-    next_day,
     tabulate_coordination,
 )
 from flexmeasures.cli.demonstration.scene import store_series
@@ -40,6 +39,7 @@ from flexmeasures.data.database import db, prepare
 from flexmeasures.data.stores.plans import latest_device_plans
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.coordination.compensation import compensate
+from flexmeasures.domain.time import next_midnight
 from flexmeasures.instance import find_instance_path
 from flexmeasures.jobs.schedules import planning_of
 from flexmeasures.jobs.upstreams import follow
@@ -96,7 +96,7 @@ def tell_coordination(app: Flask, steps: Steps) -> CoordinationStory:
         steps: Shows what is being done.
     """
     now = datetime.now(UTC)
-    day, secret = next_day(now), secrets.token_urlsafe(24)
+    day, secret = next_midnight(now, ZONE), secrets.token_urlsafe(24)
     with _served(app) as address, app.app_context():
         with steps("The operator opens an area; the homes register a battery and two cars there"):
             assets, target = _set_up(db.session(), secret, now)

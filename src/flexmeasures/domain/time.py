@@ -35,6 +35,7 @@ __all__ = [
     "local_midnights",
     "local_wall_clock",
     "next_event_start",
+    "next_midnight",
     "parse_duration",
     "parse_horizon",
     "parse_instant",
@@ -309,6 +310,16 @@ def next_event_start(instant: datetime, resolution: timedelta) -> datetime:
     '2021-06-01T12:15:00+00:00'
     """
     return EPOCH - ((EPOCH - instant) // resolution) * resolution
+
+
+def next_midnight(instant: datetime, zone: str) -> datetime:
+    """Return the first local midnight after the day of an instant.
+
+    >>> next_midnight(datetime(2026, 3, 28, 23, 30, tzinfo=UTC), "Europe/Amsterdam").isoformat()
+    '2026-03-30T00:00:00+02:00'
+    """
+    following = instant.astimezone(find_zone(zone)) + timedelta(days=1)
+    return following.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def local_midnights(first: np.datetime64, last: np.datetime64, zone: str) -> tuple[list[date], Instants]:

@@ -3,11 +3,20 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from flexmeasures import cli
+from flexmeasures.data.database import db
+from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
+from flexmeasures.data.stores.users import get_or_create_source
+from flexmeasures.domain.beliefs import Beliefs
+from flexmeasures.domain.time import event_grid, next_midnight
+from flexmeasures.services.coordination.objects import write_instant
+from flexmeasures.testing import make_sensor
 
 
 @pytest.fixture
@@ -73,9 +82,6 @@ def test_from_a_curve_to_its_settlement(run, as_partner):
 
 def test_late_acknowledgements_are_an_alarm(run, as_partner, app):
     """A power limit without acknowledgement for five minutes is listed, and the command ends with 1."""
-    from datetime import timedelta  # noqa: PLC0415
-
-    from flexmeasures.data.database import db  # noqa: PLC0415
     from flexmeasures.data.tables import DrEvent  # noqa: PLC0415
 
     one = as_partner()
@@ -109,3 +115,31 @@ def test_bad_curves_are_explained(run, text):
     """An empty file, a price that is not a number and missing columns are refused with what to write."""
     options = ("coordination", "send-curve", "--program", "p", "-")
     run(*options, given=text, code=1)
+
+
+def test_a_forecast_of_congestion_becomes_a_curve(run, app, as_client):
+    """Of 0.9, 1.2, 0.4 and −0.7 MW an hour, the second is dear and the fourth rewarded; without congestion none."""
+    start = next_midnight(datetime.now(UTC), "UTC")
+    with app.app_context():
+        sensor = make_sensor(db.session, "feeder 7", event_resolution=timedelta(minutes=30))
+        source = get_or_create_source(db.session, "a model", "forecaster")
+        starts = event_grid(start, timedelta(minutes=30), 8)
+        load = np.array([0.8, 1.0, 1.4, 1.0, 0.4, 0.4, -0.7, -0.7])
+        beliefs = Beliefs(
+            starts, load, np.full(8, np.timedelta64(48, "h")), np.full(8, source.id, dtype=np.int32)
+        )
+        insert_beliefs(db.session, [SensorBeliefs(sensor.id, beliefs)])
+        sensor_id = str(sensor.id)
+        db.session.commit()
+    command = ("coordination", "send-congestion-curve", "--program", "p", "--sensor", sensor_id, "--json")
+    limits = ("--capacity-in-mw", "1", "--feed-in-capacity-in-mw", "0.5", "--reward", "0.25")
+    sent = json.loads(run(*command, *limits))["event_id"]
+    event = as_client("bl").get(f"/events/{sent}").json
+    found = {one["intervalPeriod"]["start"]: one["payloads"][0]["values"][0] for one in event["intervals"]}
+    assert found == {
+        write_instant(start + timedelta(hours=1)): 0.1,
+        write_instant(start + timedelta(hours=3)): -0.25,
+    }
+    assert json.loads(run(*command, "--capacity-in-mw", "2")) == {"event_id": None}
+    late = (start + timedelta(days=30)).isoformat()
+    run(*command, "--capacity-in-mw", "2", "--start", late, code=1)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.cli.demonstration.scene import store_series
 from flexmeasures.cli.demonstration.site import HOUR, QUARTER, Values, load_site
-from flexmeasures.domain.time import find_zone
+from flexmeasures.domain.time import next_midnight
 from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.coordination.compensation import Settlement
 from flexmeasures.services.coordination.curves import Curve, Point
@@ -27,7 +27,6 @@ __all__ = [
     "CoordinationStory",
     "add_homes",
     "draw_coordination",
-    "next_day",
     "tabulate_coordination",
 ]
 
@@ -105,12 +104,6 @@ class CoordinationStory:
     paid: Decimal
 
 
-def next_day(now: datetime) -> datetime:
-    """Return the next local midnight."""
-    local = now.astimezone(find_zone(ZONE)) + timedelta(days=1)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def make_curve(day: datetime) -> Curve:
     """Make the curve of a day."""
     points = [Point(day.replace(hour=hour), price) for hour, price in DELTAS.items()]
@@ -126,7 +119,7 @@ def add_homes(session: Session, owner_id: int, now: datetime) -> dict[str, int]:
     market = create_market(
         session, NewMarket("tariff", "Tariff", "day_ahead", "EUR/MWh", HOUR, ZONE, ("ex_ante", {}))
     )
-    midnight = next_day(now) - timedelta(days=1)
+    midnight = next_midnight(now, ZONE) - timedelta(days=1)
     prices = np.tile(load_site().prices, 3) + FEES
     store_series(session, market.sensor, midnight, prices, timedelta(days=7), "script")
     place = {"latitude": 49.61, "longitude": 6.13, "timezone": ZONE}

@@ -12,7 +12,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import DrArea, DrEligibilityChange, DrEvent, DrProgram
-from flexmeasures.domain.time import find_zone
+from flexmeasures.domain.time import find_zone, next_midnight
 from flexmeasures.services.coordination.areas import operator_of
 from flexmeasures.services.coordination.events import create_event
 from flexmeasures.services.coordination.objects import Sent, write_instant
@@ -114,9 +114,7 @@ def draw_curve(day: datetime, zone: str, currency: str, price_area: str | None) 
         currency: Of the prices.
         price_area: Such as NO1.
     """
-    midnight = (day.astimezone(find_zone(zone)) + timedelta(days=1)).replace(
-        hour=0, minute=0, second=0, microsecond=0
-    )
+    midnight = next_midnight(day, zone)
     rng = random.Random(midnight.isoformat())  # noqa: S311 - a demonstration, not a secret
     hours = [(hour, -1) for hour in sorted(rng.sample(range(9, 16), 4))]
     hours += [(hour, 1) for hour in sorted(rng.sample(range(16, 21), 2))]
@@ -147,7 +145,7 @@ def send_daily_curves(session: Session, now: datetime) -> int:
     ).all()
     for area in areas:
         local = now.astimezone(find_zone(area.timezone))
-        tomorrow = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        tomorrow = next_midnight(now, area.timezone)
         is_done = area.last_daily_for is not None and area.last_daily_for >= tomorrow
         if is_done or local.strftime("%H:%M") < str(area.daily_at):
             continue
