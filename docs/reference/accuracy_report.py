@@ -43,6 +43,7 @@ HORIZONS = (1, 6, 24, 48)
 DAYS = 400
 MODELS = ("persistence", "seasonal-naive", "LightGBM", "linear-OLS", "ensemble")
 PAGE = Path(__file__).with_name("accuracy.md")
+PLOT = Path(__file__).with_name("accuracy.svg")
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,46 @@ def summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+_WIDE, _HIGH, _ROW = 190, 110, 4
+_LINES = (("ensemble", "#d9480f"), ("LightGBM", "#1971c2"), ("simple", "#868e96"))
+
+
+def plot(rows: list[dict[str, Any]]) -> str:
+    """Draw a small panel for each series: accuracy from 0 to 1 at the four horizons, a line a model."""
+    by = {(row["series"], row["horizon"], row["model"]): row["accuracy"] for row in rows}
+    for series, hours, _ in list(by):
+        rules = (by[series, hours, name] for name in ("persistence", "seasonal-naive"))
+        by[series, hours, "simple"] = max(rules)
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    height = 24 + _HIGH * -(-len(names) // _ROW)
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE * _ROW} {height}" font-family="sans-serif" '
+            'font-size="9" fill="#495057">'
+        )
+    ]
+    for number, (name, colour) in enumerate(_LINES):
+        label = "the better simple rule" if name == "simple" else name
+        parts.append(f'<text x="{10 + 90 * number}" y="14" fill="{colour}">{label}</text>')
+    for number, series in enumerate(names):
+        left, top = 10 + _WIDE * (number % _ROW), 24 + _HIGH * (number // _ROW)
+        parts.append(f'<text x="{left}" y="{top + 9}">{series.replace("_", " ")[-38:]}</text>')
+        for level in (0, 0.5, 1):
+            y = top + 92 - 76 * level
+            parts.append(f'<path d="M{left} {y:.0f}h{_WIDE - 34}" stroke="#dee2e6"/>')
+            parts.append(f'<text x="{left + _WIDE - 32}" y="{y + 3:.0f}">{level:g}</text>')
+        for name, colour in reversed(_LINES):
+            points = [
+                f"{left + 15 + 42 * n},{top + 92 - 76 * max(by[series, hours, name], 0):.1f}"
+                for n, hours in enumerate(HORIZONS)
+                if (series, hours, name) in by
+            ]
+            parts.append(
+                f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+            )
+    return "\n".join([*parts, "</svg>", ""])
+
+
 TEXT = """# How accurate forecasts are
 
 Accuracy is 1 − WAPE (the sum of absolute errors over the sum of absolute measurements). Series are hourly and ordered
@@ -238,6 +279,8 @@ This is of {count} of the {all} pairs of a series and a horizon that the script 
 One fit and the forecasts of 28 days took {fit:.1f} s of one core in the median, on a busy machine.
 
 ## By series and horizon [h]
+
+![Accuracy of each series at 1, 6, 24 and 48 h: ensemble, LightGBM and the better simple rule](accuracy.svg)
 
 {table}
 """
@@ -273,6 +316,7 @@ def write_page(rows: list[dict[str, Any]]) -> None:
     """Write the page from what was judged."""
     seconds = [row["seconds"] for row in rows if row["model"] == "ensemble"]
     refits = DAYS / 3 / 28
+    PLOT.write_text(plot(rows))
     PAGE.write_text(
         TEXT.format(
             count=len(seconds),

@@ -24,6 +24,7 @@ from flexmeasures.domain.time import (
     parse_instant,
     to_datetime64,
     to_microseconds,
+    utc_offsets,
 )
 
 ZONES = ("Europe/Amsterdam", "Europe/Madrid", "Australia/Lord_Howe", "Pacific/Apia")
@@ -312,3 +313,23 @@ def test_durations_with_months_are_written():
     """A nominal duration is written as it was read."""
     assert format_duration(parse_duration("P1Y2M3DT4H")) == "P1Y2M3DT4H"
     assert isinstance(parse_duration("P1M"), isodate.Duration)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Europe/Amsterdam",
+        "Africa/Casablanca",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "UTC",
+        "Pacific/Chatham",
+    ],
+)
+def test_offsets_of_many_instants_are_those_of_each(zone):
+    """Over a year with a day that Apia left out, each half-hour has the offset that its zone gives for it alone."""
+    starts = np.datetime64("2011-01-01T00:07", "us") + np.arange(366 * 48) * np.timedelta64(30, "m")
+    alone = [
+        start.astype(datetime).replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset() for start in starts
+    ]
+    np.testing.assert_array_equal(utc_offsets(starts, zone), np.array(alone, "timedelta64[us]"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ class HorizonView:
         """Starts of all events on the grid: shape ``(n,)``."""
         return self._history.starts
 
-    @property
+    @cached_property
     def local_offsets(self) -> np.ndarray[Any, np.dtype[np.timedelta64]]:
         """Lead of local clocks over UTC at each event: shape ``(n,)``."""
         return utc_offsets(self._history.starts, self._history.zone)
