@@ -30,16 +30,20 @@ class Linear:
         coefficients: Shape ``(k,)``.
         transformation: Of values and lags; None: none.
         regressors: Names of those that were there.
+        without: Coefficients of lags alone, for events of which a regressor is not known.
     """
 
     coefficients: Values
     transformation: BoxCox | None
     regressors: tuple[str, ...]
+    without: Values
 
     def predict(self, case: Case, events: Integers) -> Prediction:
         """Forecast events, without a band."""
         columns = _columns(case, self.transformation, self.regressors)[events]
-        found = np.nan_to_num(columns) @ self.coefficients
+        lags = np.nan_to_num(columns[:, : len(self.without)])
+        is_known = np.isfinite(columns[:, len(self.without) :]).all(axis=1)
+        found = np.where(is_known, np.nan_to_num(columns) @ self.coefficients, lags @ self.without)
         return Prediction(found if self.transformation is None else self.transformation.backward(found))
 
     def dump(self) -> bytes:
@@ -48,6 +52,7 @@ class Linear:
         return pack(
             {
                 "coefficients": self.coefficients,
+                "without": self.without,
                 "transformation": [] if change is None else [change.power, change.shift, change.sign],
                 "regressors": list(self.regressors) or np.empty(0, "U1"),
             }
@@ -62,6 +67,7 @@ def load_linear(data: bytes) -> Linear:
         kept["coefficients"],
         BoxCox(*(float(one) for one in change)) if len(change) else None,
         tuple(str(name) for name in kept["regressors"]),
+        kept["without"],
     )
 
 
@@ -74,7 +80,7 @@ def _columns(case: Case, transformation: BoxCox | None, regressors: tuple[str, .
     view = HorizonView(History(history.start, filled, history.resolution, history.zone), case.horizon)
     lags = recent_and_daily(view, daily=case.traits.daily, weekly=case.traits.weekly).matrix
     by_name = {regressor.name: regressor.values for regressor in case.facts.regressors}
-    absent = np.zeros(len(history))
+    absent = np.full(len(history), np.nan)
     return np.column_stack([lags, *(by_name.get(name, absent) for name in regressors)])
 
 
@@ -112,7 +118,10 @@ def fit_linear(case: Case, known: Truths, event: int) -> Linear:
     complete = np.isfinite(matrix).all(axis=1)
     if not complete.any():
         raise NotEnoughData("No event was measured together with all values that its forecast rests on.")
-    coefficients = np.asarray(
-        np.linalg.lstsq(matrix[complete], targets[complete], rcond=None)[0], dtype=float
-    )
-    return Linear(coefficients, transformation, names)
+    matrix, targets = matrix[complete], targets[complete]
+    lags = matrix[:, : matrix.shape[1] - len(names)]
+    return Linear(_least_squares(matrix, targets), transformation, names, _least_squares(lags, targets))
+
+
+def _least_squares(columns: Values, values: Values) -> Values:
+    return np.asarray(np.linalg.lstsq(columns, values, rcond=None)[0], dtype=float)

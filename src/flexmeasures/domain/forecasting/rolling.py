@@ -161,7 +161,7 @@ def _forecast_block(case: Case, fit: Fit, block: tuple[int, int], before: Scores
     values = np.empty((len(events), len(QUANTILES)))
     for day in range(0, len(events), per_day):
         rows = slice(day, day + per_day)
-        factors = scores.factors(case.view.starts[events[day]] - late)
+        factors = scores.factors(case.view.starts[events[day]] - late, late)
         values[rows] = band(middle[rows], predicted.width[rows], factors)
     return case.bounded(values, events, fit.bounds), scores.thinned()
 

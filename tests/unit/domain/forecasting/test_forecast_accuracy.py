@@ -48,13 +48,28 @@ def test_nothing_to_compare():
 def test_bands_follow_the_errors_of_the_last_weeks():
     """Errors between −1 and 1 widths give a band from −0.8 to 0.8; errors that are not known yet do not count."""
     starts = np.datetime64("2024-01-01", "us") + np.arange(1000) * np.timedelta64(1, "h")
-    ratios = np.tile(np.linspace(-1, 1, 100), 10)
+    ratios = np.random.default_rng(1).permutation(np.tile(np.linspace(-1, 1, 100), 10))
     late = Scores(starts, np.where(np.arange(1000) >= 900, 50.0, ratios))
     low, high = late.factors(starts[900])
-    assert (low, high) == pytest.approx((-0.8, 0.8), abs=0.03)
-    assert late.factors(starts[999])[1] == 50
+    assert (low, high) == pytest.approx((-0.8, 0.8), abs=0.12)
+    assert late.factors(starts[999])[1] >= 50
     rows = band(np.array([10.0]), np.array([2.0]), (low, high))
     np.testing.assert_allclose(rows[0], [10 + 2 * low, 10, 10 + 2 * high])
+
+
+def test_the_side_that_was_missed_is_stretched():
+    """After 60 days of errors between −1 and 1 widths, ten days of errors of 5 stretch the upper side, not the lower.
+
+    In three days the upper end, 0.8 until 10 % of the last 28 days are larger, is missed by all: e^(0.36 + 0.36 + …),
+    at most e^1. From then on it is 5 and never missed: seven times e^−0.04. The lower end is not missed in ten days.
+    """
+    starts = np.datetime64("2024-01-01", "us") + np.arange(70 * 24) * np.timedelta64(1, "h")
+    usual = np.tile(np.linspace(-1, 1, 24), 60)
+    low, high = Scores(starts, np.append(usual, np.full(240, 5.0))).factors(np.datetime64("2024-03-11", "us"))
+    assert high == pytest.approx(5 * np.exp(1 - 7 * 0.04), rel=0.05)
+    assert -0.8 < low < -0.8 * np.exp(-0.4) * 0.9
+    calm_low, calm_high = Scores(starts[:1440], usual).factors(starts[1440])
+    assert (calm_low, calm_high) == pytest.approx((-0.83, 0.83), abs=0.1)
 
 
 def test_members_that_err_apart_are_selected():

@@ -18,6 +18,7 @@ from flexmeasures.domain.forecasting import (
     Prediction,
     Regressor,
     Traits,
+    clean,
     find_model,
     forecast_events,
     measure_accuracy,
@@ -97,6 +98,40 @@ def test_a_regressor_explains_what_lags_cannot():
     np.testing.assert_allclose(found.medians, 0.2 * wind[50 * DAY :], rtol=0.01, atol=0.01)
     with pytest.raises(LookAhead):
         Case(history, 48 * HOUR, Facts(regressors=(Regressor("wind_speed", wind, 24 * HOUR),)))
+
+
+@pytest.mark.parametrize("model", ["linear-OLS", "ensemble"])
+@pytest.mark.parametrize("missing_days", [1, 12])
+def test_a_regressor_that_ends_early_is_done_without(household, model, missing_days):
+    """Where the weather is not known any more, forecasts rest on what was measured: errors are at most twice as large.
+
+    Counted as zero it would take its share of the power away, and as its mean it would tell nothing of the day.
+    """
+    history = household(60)
+    wind = np.random.default_rng(3).gamma(2.0, 3.0, 60 * DAY)
+    history = replace(history, values=history.values + 0.2 * wind)
+    first = 55 * DAY
+    ending = np.where(np.arange(60 * DAY) < first + 2 * DAY - missing_days * DAY, wind, np.nan)
+
+    def error(*regressors):
+        found = forecast(history, model, first, first + 2 * DAY, 24 * HOUR, Facts(regressors=regressors))
+        assert np.ptp(found.medians) > 0.1
+        return np.abs(found.medians - history.values[first : first + 2 * DAY]).mean()
+
+    assert error(Regressor("wind_speed", ending, 48 * HOUR)) < 2 * error()
+
+
+def test_absurd_spikes_do_not_spoil_what_is_learned(household):
+    """After spikes of 10,000 % are left out, forecasts are those of a series with gaps there."""
+    history = household(60)
+    spikes, gaps = history.values.copy(), history.values.copy()
+    spikes[[300, 700, 1100]] *= 100
+    gaps[[300, 700, 1100]] = np.nan
+    cleaned = clean(spikes, 50 * DAY)
+    assert cleaned.notes[0].startswith("3 values beyond")
+    first = forecast(replace(history, values=cleaned.values), "ensemble", 50 * DAY, 51 * DAY)
+    second = forecast(replace(history, values=gaps), "ensemble", 50 * DAY, 51 * DAY)
+    np.testing.assert_array_equal(first.values, second.values)
 
 
 def test_the_naive_model_repeats_the_last_known_value():
