@@ -187,6 +187,30 @@ def test_outliers_are_noted(session, cast):
     assert forecasts(session, sensor_id, START)[0.9].max() < 1
 
 
+def test_the_net_load_of_a_site_is_that_of_its_parts(session, cast):
+    """A site without a meter is forecast from the sum of its parts, where all were measured: 0.5 − 0.2 MW here."""
+    building, solar = (session.get(Asset, cast.assets[name]) for name in ("building", "solar"))
+    site = session.get(Asset, cast.assets["two_way"])
+    building.parent_id = solar.parent_id = site.id
+    session.flush()
+    measure(session, building.power_sensor_id, np.full(4 * 96, 0.5))
+    measure(session, solar.power_sensor_id, np.full(3 * 96, -0.2))
+    made = make_forecasts(session, order(site.power_sensor_id, 3), ForecastRules(model="naive"))
+    assert made.events == 24
+    np.testing.assert_allclose(forecasts(session, site.power_sensor_id, START)[0.5], 0.3)
+
+
+def test_a_part_without_measurements_leaves_nothing_to_forecast_from(session, cast):
+    """If one of the parts was not measured, their sum is not known, and the error says so."""
+    building, solar = (session.get(Asset, cast.assets[name]) for name in ("building", "solar"))
+    site = session.get(Asset, cast.assets["two_way"])
+    building.parent_id = solar.parent_id = site.id
+    session.flush()
+    measure(session, building.power_sensor_id, np.full(96, 0.5))
+    with pytest.raises(NotEnoughData, match="nothing was measured"):
+        make_forecasts(session, order(site.power_sensor_id, 1))
+
+
 @pytest.fixture
 def sunlight(session, cast):
     """A radiation sensor near the PV system, with hourly forecasts one and seven hours ahead for two days."""

@@ -15,7 +15,7 @@ from flexmeasures.domain.forecasting.horizons import (
     horizons_for,
     shortest_lag,
 )
-from flexmeasures.domain.forecasting.known import known_measurements
+from flexmeasures.domain.forecasting.known import known_measurements, net_of_parts
 from flexmeasures.domain.forecasting.learned import Learned, Prediction
 from flexmeasures.domain.forecasting.models import (
     DEFAULT_MODEL,
@@ -53,6 +53,7 @@ __all__ = [
     "known_measurements",
     "measure_accuracy",
     "model_names",
+    "net_of_parts",
     "register_model",
     "shortest_lag",
 ]

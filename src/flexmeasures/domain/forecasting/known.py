@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import reduce
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from flexmeasures.domain.beliefs import Beliefs, KnowledgeRule
 from flexmeasures.domain.forecasting.history import Values
 from flexmeasures.domain.time import Instants
 
-__all__ = ["known_measurements"]
+__all__ = ["known_measurements", "net_of_parts"]
 
 _ZERO = np.timedelta64(0, "us")
 
@@ -53,6 +55,35 @@ def known_measurements(
     is_last[:-1] = rows.event_starts[1:] != rows.event_starts[:-1]
     rows = rows.take(is_last)
     return rows.event_starts, rows.values
+
+
+def net_of_parts(parts: Sequence[Beliefs]) -> Beliefs:
+    """Add up what was measured of the parts of something that has no meter of its own.
+
+    An event counts if all parts were measured, from when the last of them was recorded on. Of each part the value that
+    was recorded first counts.
+
+    Args:
+        parts: Medians with a horizon of at most 0, in the same unit and sign, of events of the same length.
+
+    Returns:
+        One belief an event, in the order of time.
+    """
+    firsts = []
+    for part in parts:
+        rows = part.medians
+        rows = rows.take(np.lexsort((rows.source_ids, -rows.horizons, rows.event_starts)))
+        is_first = np.ones(len(rows), dtype=bool)
+        is_first[1:] = rows.event_starts[1:] != rows.event_starts[:-1]
+        firsts.append(rows.take(is_first))
+    common = reduce(np.intersect1d, [part.event_starts for part in firsts])
+    aligned = [part.take(np.isin(part.event_starts, common)) for part in firsts]
+    return Beliefs(
+        common,
+        np.sum([part.values for part in aligned], axis=0),
+        np.min([part.horizons for part in aligned], axis=0),
+        aligned[0].source_ids,
+    )
 
 
 def _usual_delay(delays: np.ndarray[tuple[int], np.dtype[np.timedelta64]]) -> np.timedelta64:

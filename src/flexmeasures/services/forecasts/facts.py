@@ -65,6 +65,11 @@ class FactsReader:
         self._weather_of_type: dict[str, list[WeatherSensor]] = {}
         self._holidays: list[Any] | None = None
 
+    def add(self, sensors: Sequence[Sensor]) -> None:
+        """Read what further sensors belong to."""
+        of_assets = select(Asset).where(Asset.id.in_({sensor.asset_id for sensor in sensors}))
+        self._assets |= {asset.id: asset for asset in self._session.scalars(of_assets)}
+
     def asset_of(self, sensor: Sensor) -> Asset | None:
         """Find what a sensor belongs to."""
         return self._assets.get(sensor.asset_id)

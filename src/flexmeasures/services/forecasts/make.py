@@ -16,7 +16,7 @@ from flexmeasures.data.stores.beliefs import SensorBeliefs, Window, insert_belie
 from flexmeasures.data.stores.fitted_models import keep_fits, read_fits
 from flexmeasures.data.stores.portfolio import PortfolioWindow
 from flexmeasures.data.stores.users import get_or_create_source
-from flexmeasures.data.tables import Sensor
+from flexmeasures.data.tables import Asset, Sensor
 from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, belief_times
 from flexmeasures.domain.errors import FlexError, InvalidInput, NotEnoughData, NotFound
 from flexmeasures.domain.forecasting import (
@@ -31,9 +31,11 @@ from flexmeasures.domain.forecasting import (
     find_model,
     forecast_events,
     known_measurements,
+    net_of_parts,
     shortest_lag,
 )
 from flexmeasures.domain.time import Instants, event_grid, format_duration, from_datetime64, to_datetime64
+from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.forecasts.facts import FactsReader
 from flexmeasures.services.forecasts.orders import ForecastOrder, join_forecasts
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
@@ -185,7 +187,7 @@ class _Desk:
         if not tasks:
             return outcomes  # type: ignore[return-value]
         window = min(task.start for task in tasks), max(task.end for task in tasks)
-        beliefs = _attempt(self._measured, self._sensors[sensor_id], *window)
+        beliefs = _attempt(self._measured_or_parts, self._sensors[sensor_id], window)
         if isinstance(beliefs, FlexError):
             return [beliefs if isinstance(one, _Task) else one for one in outcomes]
         return [_attempt(self._forecast, one, beliefs) if isinstance(one, _Task) else one for one in outcomes]
@@ -252,6 +254,30 @@ class _Desk:
         insert_beliefs(self._session, self._beliefs, InsertPolicy.REPLACE)
         for sensor_id, horizon, fits in self._fits:
             keep_fits(self._session, sensor_id, horizon, fits)
+
+    def _measured_or_parts(self, sensor: Sensor, window: tuple[datetime, datetime]) -> Beliefs:
+        """Read what was measured; of an asset without measurements of its own, the net load of its children."""
+        beliefs = self._measured(sensor, *window)
+        asset = self._facts.asset_of(sensor)
+        if len(beliefs) or asset is None or asset.power_sensor_id != sensor.id or asset.account_id is None:
+            return beliefs
+        children = list(
+            self._session.scalars(
+                select(Sensor)
+                .join(Asset, Asset.power_sensor_id == Sensor.id)
+                .where(Asset.parent_id == asset.id)
+            )
+        )
+        if not children or any(one.event_resolution != sensor.event_resolution for one in children):
+            return beliefs
+        self._facts.add(children)
+        return net_of_parts(
+            [
+                replace(known, values=known.values * conversion_factor(child.unit, sensor.unit))
+                for child in children
+                for known in [self._measured_or_parts(child, window)]
+            ]
+        )
 
     def _measured(self, sensor: Sensor, start: datetime, end: datetime) -> Beliefs:
         """Read what was measured, with all corrections of a private sensor."""
