@@ -462,3 +462,27 @@ def test_limits_are_acknowledged_through_openadr(app, as_client, partner):
     as_client("ven-1").made("/reports", openadr_report(event_id, {"ACK": True}))
     with app.app_context():
         assert list_late_acknowledgements(db.session(), "sandbox", later) == []
+
+
+def test_reports_about_events_without_clear_times_are_kept(bl, as_client, partner):
+    """Two intervals of which the first has no end: nobody can tell the slots, so the report is stored, not settled."""
+    (program,) = [p for p in bl.get("/programs").json if p["programName"] == "incentives"]
+    intervals = [{"id": n, "payloads": [{"type": "PRICE_DELTA", "values": [-1]}]} for n in range(2)]
+    period = {"start": stamp(NOW), "duration": "P9999Y"}
+    event = {
+        "programID": program["id"],
+        "targets": ["tank"],
+        "intervals": intervals,
+        "intervalPeriod": period,
+    }
+    made = bl.made("/events", event)
+    ven = next(one for one in bl.get("/vens").json if one["clientID"] == "ven-1")
+    granted = {
+        "objectType": "BL_VEN_REQUEST",
+        "clientID": "ven-1",
+        "venName": ven["venName"],
+        "targets": ["tank"],
+    }
+    bl.ask("PUT", f"/vens/{ven['id']}", granted)
+    as_client("ven-1").made("/reports", openadr_report(made["id"], {"USAGE": 1}))
+    assert partner.get("/user/u1/compensation")["activeAmount"] == 0

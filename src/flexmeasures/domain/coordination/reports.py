@@ -20,6 +20,9 @@ __all__ = ["BASELINE", "USAGE", "ReportedEnergy", "read_acknowledgements", "read
 
 USAGE, BASELINE = "USAGE", "BASELINE"
 _PER_KWH = {"WH": Decimal("0.001"), "KWH": Decimal(1), "MWH": Decimal(1000)}
+_MOST = 1e9
+"""No resource uses more in a slot, in whatever units."""
+
 _NOT_COUNTED = ("MISSING", "BAD")
 """Data qualities of values that count for nothing."""
 
@@ -69,9 +72,11 @@ def _value(interval: Mapping[str, Any], payload_type: str) -> Decimal | None:
     values = {payload["type"]: payload["values"] for payload in interval["payloads"]}
     if set(map(str, values.get("DATA_QUALITY", ()))) & set(_NOT_COUNTED):
         return None
-    found = values.get(payload_type) or (None,)
-    is_number = isinstance(found[0], int | float) and not isinstance(found[0], bool)
-    return Decimal(str(found[0])) if is_number and len(found) == 1 else None
+    found: list[Any] = list(values.get(payload_type) or ())
+    value = found[0] if len(found) == 1 else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _MOST:
+        return None
+    return Decimal(str(value))
 
 
 def _slot_of(
@@ -86,14 +91,20 @@ def _slot_of(
     if own.get("start"):
         start = _instant(own["start"])
     elif common.get("start") and lasts is not None:
-        first = _instant(common["start"])
-        start = None if first is None else first + position * lasts
+        start = _later(_instant(common["start"]), position, lasts)
     else:
         same = by_id.get(interval["id"], ())
         return same[0] if len(same) == 1 else None
     slot = None if start is None else slots.get(start)
     fits = slot is not None and slot.end is not None and lasts in (None, slot.end - slot.start)
     return slot if fits else None
+
+
+def _later(first: datetime | None, count: int, lasts: timedelta) -> datetime | None:
+    try:
+        return None if first is None else first + count * lasts
+    except OverflowError:
+        return None
 
 
 def _duration(text: str | None) -> timedelta | None:

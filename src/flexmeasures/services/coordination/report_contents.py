@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.coordination.usage import insert_usage
 from flexmeasures.data.tables import DrAcknowledgement, DrClient, DrEvent, DrEventTarget, DrReport, DrUsage
+from flexmeasures.domain.coordination.intervals import Span
 from flexmeasures.domain.coordination.reports import BASELINE, read_acknowledgements, read_energy
+from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.services.coordination.event_slots import find_resource_types, find_spans, may_feed_in
 from flexmeasures.services.coordination.partner_events import targets_for
 
@@ -41,7 +43,7 @@ def note_contents(session: Session, report: DrReport, event: DrEvent, now: datet
             "slot_start": energy.slot_start,
             "kilowatt_hours": energy.kilowatt_hours,
         }
-        for energy in read_energy(report.content, find_spans(event))
+        for energy in read_energy(report.content, _spans_of(event))
         if energy.resource_name in by_name
         and (energy.kilowatt_hours >= 0 or may_feed_in(types.get(energy.resource_name, "")))
     ]
@@ -53,6 +55,14 @@ def note_contents(session: Session, report: DrReport, event: DrEvent, now: datet
     ]
     if answers:
         session.execute(insert(DrAcknowledgement), answers)
+
+
+def _spans_of(event: DrEvent) -> tuple[Span, ...]:
+    """Find when the values of an event hold; none, if that cannot be told: its reports are kept all the same."""
+    try:
+        return find_spans(event)
+    except (InvalidInput, OverflowError):
+        return ()
 
 
 def _about(target: DrEventTarget) -> dict[str, str | None]:
@@ -69,7 +79,7 @@ def find_baselines(session: Session, event: DrEvent) -> dict[tuple[str, str, dat
     Returns:
         Energy [kWh] by ``clientID``, name of the resource and start of the slot.
     """
-    spans = find_spans(event)
+    spans = _spans_of(event)
     reports = select(DrReport).where(DrReport.event_id == event.id).order_by(DrReport.modified_at)
     return {
         (report.client_id, energy.resource_name, energy.slot_start): energy.kilowatt_hours

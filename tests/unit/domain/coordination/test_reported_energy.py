@@ -63,8 +63,10 @@ def test_an_id_that_is_repeated_means_no_one_slot():
 
 
 def test_other_values_are_no_energy():
-    """Texts, truths and lists of several values are left out."""
-    assert read(interval(0, "much"), interval(1, True)) == {}
+    """Texts, truths and what nothing can use are left out, and times beyond the calendar are of no slot."""
+    assert read(interval(0, "much"), interval(1, True), interval(2, 1e200)) == {}
+    beyond = {"start": "9999-12-31T00:00:00Z", "duration": "P900000D"}
+    assert read(interval(0, 1), interval(1, 2), intervalPeriod=beyond) == {}
 
 
 def test_acknowledgements_in_words_or_truths():
