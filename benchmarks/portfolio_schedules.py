@@ -69,7 +69,7 @@ def _fill() -> None:
 
 
 def _run(report: Report, app, environment: dict[str, str]) -> None:
-    workers = [_start_worker(environment) for _ in range(WORKERS)]
+    workers = [start_worker(environment) for _ in range(WORKERS)]
     try:
         for title, hours in (("first schedules", 0), ("rescheduled 6 h later", 6)):
             start = (START + timedelta(hours=hours)).isoformat()
@@ -85,11 +85,11 @@ def _run(report: Report, app, environment: dict[str, str]) -> None:
             stored = db.session.scalar(select(func.count()).select_from(PlanRecord))
             assert stored == 2 * BATTERIES, stored
     finally:
-        peaks = [_stop_worker(worker) for worker in workers]
+        peaks = [stop_worker(worker) for worker in workers]
     report.figure("peak memory of a worker and its jobs", max(peaks), "MB", "target 300 MB")
 
 
-def _start_worker(environment: dict[str, str]) -> subprocess.Popen[str]:
+def start_worker(environment: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "flexmeasures", "jobs", "run-worker", "--queue", "scheduling"]
     worker = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert worker.stdout is not None
@@ -97,7 +97,7 @@ def _start_worker(environment: dict[str, str]) -> subprocess.Popen[str]:
     return worker
 
 
-def _stop_worker(worker: subprocess.Popen[str]) -> float:
+def stop_worker(worker: subprocess.Popen[str]) -> float:
     """Stop a worker and give the most memory that it, or one of its jobs, has needed [MB]."""
     worker.send_signal(signal.SIGTERM)
     _, _, usage = os.wait4(worker.pid, 0)
