@@ -500,3 +500,39 @@ def test_units_and_currencies_of_sensors_are_checked(app, cast, house):
     house({"production-price": "70 KRW/MWh"}, "battery", battery=1.0)
     outcome = replan(app, cast.assets["battery"])
     assert "EUR and KRW" in outcome.failures[cast.assets["battery"]]
+
+
+def test_the_connection_keeps_a_margin_for_a_stated_probability(app, cast, house):
+    """A building of 0.3 MW that stays below 0.5 MW with a probability of 0.9 leaves 0.5 MW of 1 MW, not 0.7 MW."""
+    house({"site-power-capacity": "1 MW", "margin-probability": 0.9}, "battery", "building", battery=0.0)
+    with app.app_context():
+        sensor = db.session.get(Asset, cast.assets["building"]).sensor
+        source = get_or_create_source(db.session, "FlexMeasures", "forecaster", "naive", "1")
+        starts = np.repeat(event_grid(DAY_TWO, sensor.event_resolution, 96), 3)
+        beliefs = Beliefs(
+            starts,
+            np.tile([0.2, 0.3, 0.5], 96),
+            np.full(288, np.timedelta64(timedelta(days=1))),
+            np.full(288, source.id, np.int32),
+            np.tile([0.1, 0.5, 0.9], 96),
+        )
+        insert_beliefs(db.session, [SensorBeliefs(sensor.id, beliefs)])
+        db.session.commit()
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    power = powers[cast.assets["battery"]]
+    assert power.max() == pytest.approx(0.5)
+    # Exported are at most 1 MW, even if the building uses but 0.2 MW.
+    assert power.min() >= -1.2 - 1e-6
+    assert not any("no margin" in note for note in plan.notes)
+
+
+def test_a_margin_without_quantiles_is_told(app, cast, house):
+    """Where no forecast has the quantiles, there is no margin, and the plan says so."""
+    house({"site-power-capacity": "1 MW", "margin-probability": 0.8}, "battery", "building", battery=0.0)
+    with app.app_context():
+        forecast(db.session, db.session.get(Asset, cast.assets["building"]).sensor, np.full(96, 0.3))
+    assert replan(app, cast.assets["battery"]).failures == {}
+    [(plan, powers)] = plans(app)
+    assert powers[cast.assets["battery"]].max() == pytest.approx(0.7)
+    assert any("probability of 0.8" in note and "no margin" in note for note in plan.notes)

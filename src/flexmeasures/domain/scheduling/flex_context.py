@@ -146,6 +146,7 @@ class FlexContext(BaseModel):
         site_consumption_capacity: Limit of consumption.
         site_production_capacity: Limit of production.
         reserve_margin: How far below these limits plans stay.
+        margin_probability: With which probability the limits hold although forecasts of what nobody controls err.
         site_peak_consumption_price: What the highest consumption of the window costs ...
         site_peak_consumption: ... above the peak so far.
         co2_intensity: Emissions of a unit from the grid.
@@ -173,6 +174,7 @@ class FlexContext(BaseModel):
     site_consumption_capacity: Power | None = None
     site_production_capacity: Power | None = None
     reserve_margin: Power | None = None
+    margin_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] | None = None
     site_peak_consumption_price: PowerPrice | None = None
     site_peak_consumption: Power | None = None
     co2_intensity: Intensity | None = None

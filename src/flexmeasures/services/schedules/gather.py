@@ -200,10 +200,12 @@ class SiteNames:
     Attributes:
         sensor_ids: Sensors that its flex context names.
         powers: Sensors of power whose forecasts count.
+        quantiles: Which quantiles of these forecasts count as well.
     """
 
     sensor_ids: frozenset[int] = frozenset()
     powers: tuple[Sensor, ...] = ()
+    quantiles: tuple[float, ...] = ()
 
 
 class Known:
@@ -231,6 +233,7 @@ class Known:
         self.public = PublicBeliefs()
         self.measured: dict[int, Series] = {}
         self.forecasts: dict[int, Series] = {}
+        self.quantiles: dict[float, dict[int, Series]] = {}
         self.executed: dict[int, Series] = {}
         self.latest: dict[int, PlanDevice] = {}
         self.signals: dict[int, GridSignals] = {}
@@ -244,6 +247,10 @@ class Known:
             ahead = replace(window, min_horizon=timedelta(microseconds=1))
             powers = [wish.asset.sensor for wish, _ in wanted]
             self.forecasts = read_power(session, [*powers, *beyond.powers], ahead)
+            self.quantiles = {
+                one: read_power(session, beyond.powers, replace(ahead, probability=one))
+                for one in beyond.quantiles
+            }
             self.latest = latest_device_plans(session, [one.id for one in powers])
             ids = [wish.asset.id for wish, _ in wanted]
             self.signals = read_signals(
@@ -294,6 +301,10 @@ class Known:
     def forecast_of(self, sensor_id: int, wish: PlanWish) -> OnSlots:
         """Power that was expected of an asset before the fact [MW], on the slots of a wish."""
         return _on_slots(self.forecasts[sensor_id], wish.grid)
+
+    def quantile_of(self, sensor_id: int, probability: float, wish: PlanWish) -> OnSlots:
+        """Power that an asset was expected to stay below with a probability [MW], on the slots of a wish."""
+        return _on_slots(self.quantiles[probability][sensor_id], wish.grid)
 
     def on_slots(self, sensor_id: int, wish: PlanWish, unit: str) -> OnSlots:
         """Values of a sensor on the slots of a wish, in a unit; worked out once a grid.

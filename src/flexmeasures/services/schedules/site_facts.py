@@ -158,6 +158,7 @@ def gather_site(
     names = SiteNames(
         frozenset(one.sensor_id for one in references) | ({market_id} if market_id else frozenset()),
         tuple(asset.sensor for asset in (*parts.inflexible, *meters)),
+        _margin_quantiles(parts.context),
     )
     known = Known(session, wanted, planning.trusted_roles, names)
     first = wanted[0][0]
@@ -179,6 +180,12 @@ def gather_site(
         _signals(session, parts.root, start, start + horizon),
         _peak_so_far(session, parts, start),
     )
+
+
+def _margin_quantiles(context: FlexContext) -> tuple[float, ...]:
+    """Name the quantiles of forecasts that the margin of a connection needs: the low and the high one, or none."""
+    probability = context.margin_probability
+    return () if probability is None else (round(1.0 - probability, 6), probability)
 
 
 def _peak_so_far(session: Session, parts: SiteParts, start: datetime) -> float | None:
@@ -243,10 +250,15 @@ class _SiteReader:
                 power = self.known.on_slots(one.sensor, self.wish, "MW")
             found.append(InflexibleFacts(name, OnSlots(sign * power.values, power.known)))
         named = {one.sensor for _, one in self.parts.context.quantities}
+        quantiles = _margin_quantiles(self.parts.context)
         for asset in self.parts.inflexible:
             if asset.sensor.id not in named:
                 power = self.known.forecast_of(asset.sensor.id, self.wish)
-                found.append(InflexibleFacts(_name(asset, self.parts), power))
+                bounds = [self.known.quantile_of(asset.sensor.id, one, self.wish) for one in quantiles]
+                name = _name(asset, self.parts)
+                found.append(
+                    InflexibleFacts(name, power, bounds_mw=(bounds[0], bounds[1]) if bounds else None)
+                )
         return found
 
     def rest(self, root: Asset) -> list[InflexibleFacts]:

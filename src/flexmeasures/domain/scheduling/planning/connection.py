@@ -16,7 +16,7 @@ from flexmeasures.domain.scheduling.planning.inputs import price_series
 from flexmeasures.domain.scheduling.prices import PriceSeries, needed_until
 from flexmeasures.domain.scheduling.site import Connection, PeakPrice, Tariff
 
-__all__ = ["InflexibleFacts", "SiteFacts", "inflexible_powers", "limits_of", "tariff_of"]
+__all__ = ["InflexibleFacts", "SiteFacts", "forecast_bounds", "inflexible_powers", "limits_of", "tariff_of"]
 
 
 _NOISE_MW = 1e-6
@@ -30,12 +30,14 @@ class InflexibleFacts:
     Attributes:
         name: What it is.
         power_mw: Expected power [MW, consumption positive].
+        bounds_mw: Power that it stays above, and below, with the probability of the margin [MW]; None: nobody asks.
         is_rest: Whether it is what the meter of the site has beyond its parts.
     """
 
     name: str
     power_mw: OnSlots | None
     is_rest: bool = False
+    bounds_mw: tuple[OnSlots, OnSlots] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,3 +214,23 @@ def inflexible_powers(facts: SiteFacts, slots: int, notes: list[str]) -> dict[st
             )
         powers[one.name] = filled
     return powers
+
+
+def forecast_bounds(
+    facts: SiteFacts, powers: Mapping[str, FloatArray], notes: list[str]
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Low and high power of what nobody controls (n,) each [MW], by name, for the margin of the connection."""
+    bounds: dict[str, tuple[FloatArray, FloatArray]] = {}
+    for one in facts.inflexible:
+        if one.bounds_mw is None or one.name not in powers:
+            continue
+        power = powers[one.name]
+        low, high = (edge.filled(power.size) for edge in one.bounds_mw)
+        if low is None or high is None:
+            notes.append(
+                f"No forecast of {one.name} says between which powers it lies with a probability of "
+                f"{facts.context.margin_probability:g}, so it has no margin: forecast it with these quantiles."
+            )
+        else:
+            bounds[one.name] = np.minimum(low, power), np.maximum(high, power)
+    return bounds

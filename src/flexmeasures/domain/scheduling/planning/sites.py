@@ -41,6 +41,7 @@ from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.scheduling.planning.assets import are_alike, left_by_powers, reasons_as_data
 from flexmeasures.domain.scheduling.planning.connection import (
     SiteFacts,
+    forecast_bounds,
     inflexible_powers,
     limits_of,
     tariff_of,
@@ -215,7 +216,8 @@ def _site(
     notes: list[str],
 ) -> Site:
     slots = int(np.size(tariff.import_price))
-    devices: list[Device] = [Profile(name, power) for name, power in rest.items()]
+    bounds = forecast_bounds(facts, rest, notes)
+    devices: list[Device] = [Profile(name, power, *bounds.get(name, ())) for name, power in rest.items()]
     commitments: list[Commitment] = []
     for one in members:
         devices += _own_supply_only(facts.context, one, members, rest, slots)
