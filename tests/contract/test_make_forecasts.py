@@ -187,6 +187,23 @@ def test_outliers_are_noted(session, cast):
     assert forecasts(session, sensor_id, START)[0.9].max() < 1
 
 
+def test_short_histories_borrow_from_similar_assets(session, cast):
+    """A building with two days of measurements learns from another one of its account, with a half of its power."""
+    new, old = (session.get(Asset, cast.assets[name]) for name in ("building", "two_way"))
+    old.asset_type_name = new.asset_type_name
+    session.flush()
+    values = load(40)
+    measure(session, old.power_sensor_id, values)
+    measure(session, new.power_sensor_id, 2 * values[38 * 96 :], START + 38 * DAY)
+    made = make_forecasts(session, order(new.power_sensor_id, 40))
+    assert made.model == "ensemble"
+    assert made.notes == ("The time before its first measurement was borrowed from similar sensors: 1.",)
+    found = forecasts(session, new.power_sensor_id, START)[0.5]
+    # Without noise, the first six hours of each day are 0.4 + 0.2 · sin + 0.08 on average.
+    usual = 2 * (0.2 + 0.1 * np.sin(2 * np.pi * np.arange(24) / 96) + 0.04)
+    assert np.abs(found - usual).mean() < 0.05
+
+
 def test_the_net_load_of_a_site_is_that_of_its_parts(session, cast):
     """A site without a meter is forecast from the sum of its parts, where all were measured: 0.5 − 0.2 MW here."""
     building, solar = (session.get(Asset, cast.assets[name]) for name in ("building", "solar"))

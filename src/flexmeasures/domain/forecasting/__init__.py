@@ -4,6 +4,7 @@ Pure arrays. Models that need heavy libraries are named in `models` and imported
 """
 
 from flexmeasures.domain.forecasting.accuracy import Accuracy, measure_accuracy
+from flexmeasures.domain.forecasting.borrowing import Borrowed, borrow_history
 from flexmeasures.domain.forecasting.calibration import QUANTILES, Scores
 from flexmeasures.domain.forecasting.case import Case, Facts
 from flexmeasures.domain.forecasting.cleaning import clean
@@ -32,6 +33,7 @@ __all__ = [
     "QUANTILES",
     "SUPPORTED_HORIZONS",
     "Accuracy",
+    "Borrowed",
     "Case",
     "Facts",
     "Fit",
@@ -45,6 +47,7 @@ __all__ = [
     "Regressor",
     "Scores",
     "Traits",
+    "borrow_history",
     "check_horizon",
     "clean",
     "find_model",

@@ -36,6 +36,7 @@ class Model:
         look_back: How much history it learns from at most.
         refit_after: How old a fit may be, by what it was fitted on.
         uses_weather: Whether regressors are read for it.
+        borrows: Whether short histories are extended by those of similar sensors.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Model:
     look_back: timedelta = timedelta(days=30)
     refit_after: timedelta = timedelta(days=7)
     uses_weather: bool = True
+    borrows: bool = False
 
 
 def _lazily(module: str, function: str) -> Callable[..., Any]:
@@ -71,6 +73,7 @@ _MODELS: dict[str, Model] = {
             fallback="recent-days",
             look_back=timedelta(days=730),
             refit_after=timedelta(days=28),
+            borrows=True,
         ),
         Model(
             "recent-days",

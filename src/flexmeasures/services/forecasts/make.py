@@ -21,11 +21,13 @@ from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, 
 from flexmeasures.domain.errors import FlexError, InvalidInput, NotEnoughData, NotFound
 from flexmeasures.domain.forecasting import (
     DEFAULT_MODEL,
+    Borrowed,
     Case,
     Fit,
     Forecast,
     History,
     Model,
+    borrow_history,
     check_horizon,
     clean,
     find_model,
@@ -43,6 +45,10 @@ from flexmeasures.services.public_beliefs import TrustedRoles, read_public_belie
 __all__ = ["ForecastRules", "Made", "make_forecasts", "make_many"]
 
 Durations = np.ndarray[Any, np.dtype[np.timedelta64]]
+
+_ENOUGH = timedelta(days=35)
+"""Shorter histories are extended by similar sensors, for models that do that."""
+_MOST_PEERS = 5
 
 _LOOK_BACK_WITH_FIT = timedelta(days=70)
 """Enough for the lags of a fitted model and for the last four weeks of errors, which calibrate the band."""
@@ -212,6 +218,13 @@ class _Desk:
     def _forecast(self, task: _Task, beliefs: Beliefs) -> Made:
         sensor, order, kept = task.sensor, task.order, task.kept
         history, notes = _known_history(task, beliefs)
+        if task.model.borrows and len(history) < _ENOUGH / sensor.event_resolution:
+            borrowed = self._borrow(task, history)
+            history = borrowed.history
+            if borrowed.peers:
+                notes += (
+                    f"The time before its first measurement was borrowed from similar sensors: {borrowed.peers}.",
+                )
         facts = self._facts.facts(
             sensor,
             history,
@@ -254,6 +267,37 @@ class _Desk:
         insert_beliefs(self._session, self._beliefs, InsertPolicy.REPLACE)
         for sensor_id, horizon, fits in self._fits:
             keep_fits(self._session, sensor_id, horizon, fits)
+
+    def _borrow(self, task: _Task, history: History) -> Borrowed:
+        """Extend a short history by those of assets of the same type and account."""
+        sensor, asset = task.sensor, self._facts.asset_of(task.sensor)
+        if asset is None or asset.power_sensor_id != sensor.id or asset.account_id is None:
+            return Borrowed(history, 0)
+        peers = list(
+            self._session.scalars(
+                select(Sensor)
+                .join(Asset, Asset.power_sensor_id == Sensor.id)
+                .where(
+                    Asset.account_id == asset.account_id,
+                    Asset.asset_type_name == asset.asset_type_name,
+                    Asset.id != asset.id,
+                    Sensor.event_resolution == sensor.event_resolution,
+                )
+                .order_by(Sensor.id)
+                .limit(_MOST_PEERS)
+            )
+        )
+        self._facts.add(peers)
+        known = []
+        for peer in peers:
+            beliefs = self._measured(peer, task.start, task.end)
+            found = _attempt(_known_history, replace(task, sensor=peer), beliefs)
+            if not isinstance(found, FlexError):
+                known.append(found[0])
+        begin = len(history) - (task.end - task.order.start) // sensor.event_resolution
+        return borrow_history(
+            history, known, begin - shortest_lag(task.order.horizon, sensor.event_resolution) + 1
+        )
 
     def _measured_or_parts(self, sensor: Sensor, window: tuple[datetime, datetime]) -> Beliefs:
         """Read what was measured; of an asset without measurements of its own, the net load of its children."""

@@ -8,10 +8,12 @@ import pytest
 from flexmeasures.domain.beliefs import Beliefs, ExPost
 from flexmeasures.domain.errors import BadValues, InvalidInput, ResolutionMismatch
 from flexmeasures.domain.forecasting import (
+    Borrowed,
     Case,
     History,
     HorizonView,
     LookAhead,
+    borrow_history,
     check_horizon,
     clean,
     known_measurements,
@@ -191,3 +193,27 @@ def test_the_height_of_the_sun(instant, place, degrees):
     """The sun's elevation is right to a degree."""
     at = np.array([np.datetime64(datetime.fromisoformat(instant), "us")])
     assert np.degrees(np.arcsin(sun_height(at, place)[0])) == pytest.approx(degrees, abs=1)
+
+
+def test_short_histories_are_borrowed_to_scale():
+    """A sensor that is twice its peer in the hours that both know gets twice the peer's values before them."""
+    peer = History(START, np.arange(1.0, 49.0), HOUR)
+    own = History(
+        START + 36 * np.timedelta64(1, "h"), np.append(2 * np.arange(37.0, 45.0), np.full(4, 500.0)), HOUR
+    )
+    # Of the own values, the last four are not known yet: they do not count for the scale.
+    borrowed = borrow_history(own, [peer], known=8)
+    assert borrowed.peers == 1
+    assert borrowed.history.start == START
+    np.testing.assert_allclose(borrowed.history.values[:36], 2 * np.arange(1.0, 37.0))
+    np.testing.assert_array_equal(borrowed.history.values[36:], own.values)
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_nothing_is_borrowed_without_a_scale(known):
+    """If both have measured less than four hours, or one of them nothing but zero, the history stays as it is."""
+    own = History(START + 36 * np.timedelta64(1, "h"), np.full(12, 2.0), HOUR)
+    peer = History(START, np.full(48, 1.0), HOUR)
+    assert borrow_history(own, [peer], known) == Borrowed(own, 0)
+    zero = History(START, np.zeros(48), HOUR)
+    assert borrow_history(own, [zero], 12).peers == 0
