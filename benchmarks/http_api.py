@@ -60,7 +60,7 @@ def _say(report: Report, name: str, durations: list[float], target: float, per: 
 def meter_data(report: Report) -> None:
     """Post and read days and years, beside a bare view that inserts the same rows."""
     with serve() as server:
-        _post_and_read(report, server)
+        post_and_read(report, server)
         day = np.random.default_rng(2).random(96).round(3).tolist()
         with serve_bare(server) as bare:
             ours, theirs = [], []
@@ -78,7 +78,8 @@ def meter_data(report: Report) -> None:
         report.figure("Resident memory of the server", server.resident_megabytes(), "MB", "target 150 MB")
 
 
-def _post_and_read(report: Report, server: Server) -> None:
+def post_and_read(report: Report, server: Server) -> None:
+    """Measure posts and reads of days and years of meter data."""
     rng = np.random.default_rng(1)
     day = rng.random(96).round(3).tolist()
 
@@ -119,7 +120,7 @@ def loaded(report: Report) -> None:
     """The same on a database that holds 1.4 million beliefs, and small posts by one client and by two at once."""
     with serve(workers=2) as server:
         _load(server)
-        _post_and_read(report, server)
+        post_and_read(report, server)
         hours = itertools.count()
 
         def post_hour(client: Server) -> None:

@@ -31,15 +31,15 @@ def portfolio_schedules(report: Report) -> None:
         prepare(app)
         try:
             with app.app_context():
-                _fill()
+                fill_with_batteries(BATTERIES)
             environment = {**os.environ, "FLASK_ENV": "testing", "FLEXMEASURES_INSTANCE_PATH": folder}
             _run(report, app, environment)
         finally:
             app.extensions["embedded"].services.leave()
 
 
-def _fill() -> None:
-    """A thousand batteries on one market with hourly prices for three days; each with its own state of charge."""
+def fill_with_batteries(count: int) -> None:
+    """Make batteries on one market with hourly prices for three days; each with its own state of charge."""
     cast = make_cast(db.session)
     market = db.session.get(Market, cast.market)
     hours = np.arange(72)
@@ -48,7 +48,7 @@ def _fill() -> None:
     db.session.execute(
         delete(Asset).where(Asset.owner_id.is_not(None))
     )  # of the cast, whose prices are those of other days
-    for n in range(BATTERIES):
+    for n in range(count):
         battery = NewAsset(
             f"battery {n}",
             "battery",
@@ -60,7 +60,7 @@ def _fill() -> None:
             market_id=cast.market,
             min_soc_in_mwh=0.0,
             max_soc_in_mwh=5.0,
-            soc_in_mwh=5.0 * (n + 0.5) / BATTERIES,
+            soc_in_mwh=5.0 * (n + 0.5) / count,
             soc_datetime=START,
             flex_model={"roundtrip_efficiency": 0.9},
         )

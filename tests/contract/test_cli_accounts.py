@@ -86,6 +86,10 @@ def test_users_without_an_account_get_their_own(app, run):
             "no asset with id 999",
         ),
         (
+            ("sensor", "--name", "x", "--asset", "3", "--unit", "furlong-ish", "--event-resolution", "15"),
+            "is unknown. Use one like MW",
+        ),
+        (
             ("sensor", "--name", "Test battery", "--asset", "3", "--unit", "kW", "--event-resolution", "15"),
             "has a sensor with the name Test battery already",
         ),

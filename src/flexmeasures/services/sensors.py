@@ -68,6 +68,8 @@ def create_sensor(session: Session, new: NewSensor) -> Sensor:
     checks = Checks()
     checks.text("name", name, 120)
     checks.text("unit", new.unit, 80)
+    if "unit" not in checks.errors:
+        checks.unit(new.unit)
     checks.zone(new.timezone)
     checks.that(
         new.event_resolution >= timedelta(0), "event_resolution", "Must be zero or longer, in whole minutes."
