@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from flexmeasures.data.tables import Asset, WeatherSensor
 from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.names import machine_name
+from flexmeasures.domain.places import nearest_first
 from flexmeasures.domain.quoting import LONGEST_QUOTE
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
@@ -53,15 +53,8 @@ def nearest_of(
     sensors: Sequence[WeatherSensor], place: tuple[float, float], count: int
 ) -> list[WeatherSensor]:
     """Choose the weather sensors that are nearest to a place [degrees north and east], by great-circle distance."""
-    if not sensors:
-        return []
-    places = np.radians([(sensor.latitude, sensor.longitude) for sensor in sensors])
-    here = np.radians(place)
-    haversine = (
-        np.sin((places[:, 0] - here[0]) / 2) ** 2
-        + np.cos(places[:, 0]) * np.cos(here[0]) * np.sin((places[:, 1] - here[1]) / 2) ** 2
-    )
-    return [sensors[n] for n in np.argsort(haversine, kind="stable")[:count]]
+    order = nearest_first([(one.latitude, one.longitude) for one in sensors], place)
+    return [sensors[n] for n in order[:count]]
 
 
 def find_or_make_weather_sensor(

@@ -122,8 +122,8 @@ def add_homes(session: Session, owner_id: int, now: datetime) -> dict[str, int]:
     midnight = next_midnight(now, ZONE) - timedelta(days=1)
     prices = np.tile(load_site().prices, 3) + FEES
     store_series(session, market.sensor, midnight, prices, timedelta(days=7), "script")
-    place = {"latitude": 49.61, "longitude": 6.13, "timezone": ZONE}
-    known = {"soc_datetime": now, "soc_udi_event_id": 1}
+    place: dict[str, Any] = {"latitude": 49.61, "longitude": 6.13, "timezone": ZONE}
+    known: dict[str, Any] = {"soc_datetime": now, "soc_udi_event_id": 1}
     return {
         one.resource_name: create_asset(
             session,

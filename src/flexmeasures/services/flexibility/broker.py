@@ -13,18 +13,13 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.flexibility import agreed_powers
 from flexmeasures.data.stores.plans import latest_device_plans, load_flexible_assets
 from flexmeasures.data.stores.portfolio import PortfolioWindow
-from flexmeasures.data.tables import Asset, Market, PlanDevice
+from flexmeasures.data.tables import Asset, Market
 from flexmeasures.domain.beliefs import mean_per_bin
 from flexmeasures.domain.errors import (
     BadValues,
-    Conflict,
     FlexError,
     IncompatibleUnits,
-    InvalidDuration,
-    InvalidTime,
-    NotEnoughData,
     NotFound,
-    ResolutionMismatch,
     UnknownPrices,
 )
 from flexmeasures.domain.flexibility import (
@@ -32,19 +27,15 @@ from flexmeasures.domain.flexibility import (
     MarketPrices,
     OrderBook,
     Regulation,
-    Room,
     SlotEnquiry,
     make_order_book,
     move_neighbour,
     offers_for_slot,
     order_as_commitment,
-    plan_along,
-    within_room,
 )
-from flexmeasures.domain.scheduling import PlanOptions, Site, SitePlan
-from flexmeasures.domain.scheduling.planning.inputs import PlanInput
-from flexmeasures.domain.scheduling.rolling import AgreedPower, power_on_grid
-from flexmeasures.domain.time import Instants, event_grid, format_duration, format_instant, next_event_start
+from flexmeasures.domain.flexibility.market_slots import AskedTime, MarketSlots, make_market_slots
+from flexmeasures.domain.flexibility.positions import AskedAsset, Position, take_position, total_power
+from flexmeasures.domain.time import Instants, event_grid, format_instant
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.flexibility.neighbours import read_neighbours
 from flexmeasures.services.public_beliefs import TrustedRoles, read_public_beliefs
@@ -116,60 +107,6 @@ class Enquiry:
     slot: timedelta | None = None
 
 
-@dataclass(frozen=True)
-class Grid:
-    """The market slots of a planning window.
-
-    Attributes:
-        origin: Start of the first one.
-        slot: Their length.
-        slots: How many there are: m.
-        asked: Which of them are asked for.
-    """
-
-    origin: datetime
-    slot: timedelta
-    slots: int
-    asked: range
-
-    def start_of(self, slot: int) -> datetime:
-        """Start of a slot; of slot m, the end of the window."""
-        return self.origin + slot * self.slot
-
-    def touched_by(self, start: datetime, end: datetime) -> range:
-        """Slots that a period touches; some may lie outside the window."""
-        return range((start - self.origin) // self.slot, -((self.origin - end) // self.slot))
-
-
-@dataclass
-class Position:
-    """An asset in a portfolio, as it is planned now.
-
-    Attributes:
-        asset_id: The asset.
-        site: The asset with its wishes, and with what was ordered of it.
-        planned: What it will do.
-        options: How it is planned.
-        resolution: Length of its slots.
-        currency: Of its prices.
-        has_co2: Whether its emissions are known.
-        firm: Names of the commitments that orders have made.
-        ordered: Market slots in which it is ordered.
-        site_id: The site whose connection it shares with others; None: it is on its own.
-    """
-
-    asset_id: int
-    site: Site
-    planned: SitePlan
-    options: PlanOptions
-    resolution: timedelta
-    currency: str
-    has_co2: bool
-    firm: frozenset[str]
-    ordered: set[int]
-    site_id: int | None = None
-
-
 @dataclass
 class Portfolio:
     """Assets that can be asked for flexibility, with the market that asks.
@@ -183,7 +120,7 @@ class Portfolio:
         failures: Why an asset cannot be asked, by its id.
     """
 
-    grid: Grid
+    grid: MarketSlots
     enquiry: Enquiry
     prices: MarketPrices
     currency: str
@@ -193,13 +130,7 @@ class Portfolio:
     @property
     def profile_mw(self) -> Values:
         """Power of all assets in the market slots (m,) [MW]; an asset whose plan has ended counts as 0."""
-        total = np.zeros(self.grid.slots)
-        for position in self.positions.values():
-            width = self.grid.slot // position.resolution
-            power = np.zeros(self.grid.slots * width)
-            power[: position.planned.net_mw.size] = position.planned.net_mw
-            total += power.reshape(-1, width).mean(axis=1)
-        return total
+        return total_power(list(self.positions.values()), self.grid)
 
     def offers_of(self, name: str, slot: int) -> list[FlexibilityOffer]:
         """List the offers of an asset in a market slot; none if it is ordered then."""
@@ -263,7 +194,8 @@ def open_portfolio(
     """
     SlotEnquiry(0, volume_mwh=enquiry.volume_mwh)  # refuses what is not a volume
     assets = _find_assets(session, enquiry)
-    grid = _make_grid(enquiry, now, [asset.sensor.event_resolution for asset in assets])
+    time = AskedTime(enquiry.start, enquiry.end, enquiry.slot, enquiry.horizon)
+    grid = make_market_slots(time, now, [asset.sensor.event_resolution for asset in assets])
     prices, currency = _market_prices(session, enquiry, grid, planning.trusted_roles)
     ids = [asset.id for asset in assets]
     agreed = agreed_powers(session, ids, grid.origin, grid.start_of(grid.slots))
@@ -276,14 +208,20 @@ def open_portfolio(
     portfolio = Portfolio(grid, enquiry, prices, currency, {}, {})
     for number, (asset, one) in enumerate(zip(assets, known, strict=True), start=1):
         try:
-            beside = neighbours.get(asset.id)
-            room = None
-            if beside is not None and not isinstance(one, FlexError):
-                room = beside.room(grid.origin, asset.sensor.event_resolution, one.situation.slots)
-            position = _take_position(
-                grid, asset, one, planned.get(asset.sensor.id), agreed.get(asset.id, ()), room
+            if isinstance(one, FlexError):
+                raise one
+            before, beside = planned.get(asset.sensor.id), neighbours.get(asset.id)
+            resolution, slots = asset.sensor.event_resolution, one.situation.slots
+            asked = AskedAsset(
+                asset.id,
+                asset.name,
+                resolution,
+                None if before is None else earlier_plan(before),
+                agreed.get(asset.id, ()),
+                room=None if beside is None else beside.room(grid.origin, resolution, slots),
+                site_id=None if beside is None else beside.site_id,
             )
-            position.site_id = None if room is None or beside is None else beside.site_id
+            position = take_position(grid, asked, one)
             portfolio.currency = portfolio.currency or position.currency
             _check_currency(portfolio.currency, position, asset)
             portfolio.positions[asset.name] = position
@@ -324,38 +262,8 @@ def _find_assets(session: Session, enquiry: Enquiry) -> list[Asset]:
     return assets
 
 
-def _make_grid(enquiry: Enquiry, now: datetime, resolutions: Sequence[timedelta]) -> Grid:
-    slot = enquiry.slot or max(resolutions)
-    if slot <= timedelta(0):
-        raise InvalidDuration(f"A market slot is {format_duration(slot)} long: give it a length above 0.")
-    start, end = enquiry.start, enquiry.end or enquiry.start + slot
-    if end <= start:
-        raise InvalidTime(
-            f"The window from {format_instant(start)} to {format_instant(end)} is empty: let it end after its start."
-        )
-    if start < now:
-        raise InvalidTime(
-            f"The window starts at {format_instant(start)}, which is past: take slots from {format_instant(now)} on."
-        )
-    for name, instant in (("starts", start), ("ends", end)):
-        following = next_event_start(instant, slot)
-        if following != instant:
-            raise InvalidTime(
-                f"The window {name} at {format_instant(instant)}, which is off the slots of {format_duration(slot)}: "
-                f"take {format_instant(following - slot)} or {format_instant(following)}."
-            )
-    origin = next_event_start(now, slot)
-    slots = enquiry.horizon // slot
-    if end > origin + slots * slot:
-        raise InvalidTime(
-            f"The window ends at {format_instant(end)}, but plans reach until {format_instant(origin + slots * slot)}: "
-            "take earlier slots, or plan further ahead (FLEXMEASURES_PLANNING_HORIZON)."
-        )
-    return Grid(origin, slot, slots, range((start - origin) // slot, (end - origin) // slot))
-
-
 def _market_prices(
-    session: Session, enquiry: Enquiry, grid: Grid, trusted: TrustedRoles
+    session: Session, enquiry: Enquiry, grid: MarketSlots, trusted: TrustedRoles
 ) -> tuple[MarketPrices, str]:
     """Return the prices of the market in each slot, and their currency ("": in that of the assets).
 
@@ -389,7 +297,7 @@ def _market_prices(
     return MarketPrices(*series), currencies[0] if currencies else ""
 
 
-def _prices_on_grid(market: Market, known: tuple[Instants, Values], grid: Grid) -> Values:
+def _prices_on_grid(market: Market, known: tuple[Instants, Values], grid: MarketSlots) -> Values:
     edges = event_grid(grid.origin, grid.slot, grid.slots + 1)
     prices, covered = mean_per_bin(*known, market.sensor.event_resolution, edges)
     missing = [slot for slot in grid.asked if covered[slot] < 1]
@@ -400,68 +308,6 @@ def _prices_on_grid(market: Market, known: tuple[Instants, Values], grid: Grid) 
         )
     currency = market.sensor.unit.partition("/")[0]
     return prices * conversion_factor(market.sensor.unit, f"{currency}/MWh")
-
-
-def _take_position(
-    grid: Grid,
-    asset: Asset,
-    known: PlanInput | FlexError,
-    planned_before: PlanDevice | None,
-    agreed: Sequence[AgreedPower],
-    room: Room | None = None,
-) -> Position:
-    """Plan an asset along its current schedule.
-
-    Raises:
-        FlexError: If it cannot be planned, has no schedule for the slots that are asked for, or is ordered in all.
-    """
-    if isinstance(known, FlexError):
-        raise known
-    resolution = asset.sensor.event_resolution
-    if grid.slot % resolution:
-        raise ResolutionMismatch(
-            f"Events of {asset.name} last {format_duration(resolution)}, of which no whole number makes a market slot "
-            f"of {format_duration(grid.slot)}: take other slots."
-        )
-    slots, asked = known.situation.slots, grid.asked
-    width = grid.slot // resolution
-    if asked.stop * width > slots:
-        raise UnknownPrices(
-            f"{asset.name} can be planned until {format_instant(grid.origin + slots * resolution)} only; take earlier "
-            f"slots. {' '.join(known.notes)}"
-        )
-    power = _scheduled(planned_before, grid.origin, resolution, slots)
-    if power is None or np.isnan(power[asked.start * width : asked.stop * width]).any():
-        raise NotEnoughData(
-            f"{asset.name} has no schedule for all slots that are asked for. Make one: flexmeasures add schedules "
-            f"--asset {asset.id}"
-        )
-    ordered = {slot for one in agreed for slot in grid.touched_by(one.start, one.end)}
-    if ordered.issuperset(asked):
-        names = sorted({one.name for one in agreed})
-        raise Conflict(
-            f"{asset.name} is ordered already in that time ({', '.join(names)}): revoke that, or take other slots."
-        )
-    site = known.site.site
-    if not site.devices:
-        raise NotEnoughData(f"{asset.name} has nothing left to run in that time: take later slots.")
-    options = replace(known.options, explain=False)
-    firm = frozenset(one.name for one in known.agreements)
-    if room is not None:
-        site, needed = within_room(site, room, np.nan_to_num(power))
-        firm |= frozenset() if needed is None else {needed}
-    hours = resolution / timedelta(hours=1)
-    planned = plan_along(site, power, resolution_hours=hours, options=options, firm=firm)
-    has_co2 = known.situation.tariff.co2_kg_per_mwh is not None
-    return Position(asset.id, site, planned, options, resolution, known.currency, has_co2, firm, ordered)
-
-
-def _scheduled(
-    known: PlanDevice | None, origin: datetime, resolution: timedelta, slots: int
-) -> Values | None:
-    if known is None:
-        return None
-    return power_on_grid(earlier_plan(known), origin, resolution, slots)
 
 
 def _check_currency(currency: str, position: Position, asset: Asset) -> None:

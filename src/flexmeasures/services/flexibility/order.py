@@ -21,8 +21,9 @@ from flexmeasures.domain.flexibility import (
     profile_after,
     trade_greedily,
 )
+from flexmeasures.domain.flexibility.positions import Position
 from flexmeasures.domain.time import format_instant
-from flexmeasures.services.flexibility.broker import Portfolio, Position, Progress
+from flexmeasures.services.flexibility.broker import Portfolio, Progress
 
 __all__ = [
     "OrderStatus",
