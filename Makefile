@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?=
 UPGRADE ?=
+DB ?=
 # Each test process starts servers of its own.
 WORKERS ?= 2
 INSTALL = $(BIN)/python tools/install.py
@@ -44,8 +45,12 @@ coordination: $(VENV)/.installed ## A grid operator's price curve: batteries and
 run: $(VENV)/.installed ## Serve FlexMeasures on http://localhost:5000, nothing else needed
 	@$(BIN)/flexmeasures run
 
-test: $(VENV)/.installed-test ## All tests but those that need a browser
-	@$(BIN)/python -m pytest -m "not e2e and not peers" -n $(WORKERS) --dist worksteal
+test: $(VENV)/.installed-test ## All tests but those that need a browser (DB=external: on PostgreSQL and Redis from Debian packages)
+	@DB=$(DB) $(BIN)/python -m pytest -m "not e2e and not peers" -n $(WORKERS) --dist worksteal
+
+.PHONY: test-faults
+test-faults: $(VENV)/.installed-test ## The ring of faults, which is part of make test: stores away, workers killed, reloads, restores
+	@$(BIN)/python -m pytest -m faults -n $(WORKERS) --dist worksteal
 
 # The other rings have environments of their own. Warnings of versions that nobody has adapted to yet are shown, not errors.
 NEWEST := .venv-newest

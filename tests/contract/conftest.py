@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import flask_migrate
 import pytest
 from aiosmtpd.controller import Controller
 from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from tests.contract.own_servers import missing, own_servers
 
 from flexmeasures import cli
 from flexmeasures.app import create
@@ -33,16 +36,35 @@ def instance_path() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_app(instance_path: Path) -> Iterator[Flask]:
+def own_stores() -> Iterator[dict[str, str]]:
+    """Settings of the stores: none for the embedded ones; with DB=external, servers from packages of this machine."""
+    if os.environ.get("DB") != "external":
+        yield {}
+        return
+    if missing():
+        pytest.exit(missing(), 1)
+    with own_servers() as servers:
+        yield {
+            "SQLALCHEMY_DATABASE_URI": servers.database_uri,
+            "FLEXMEASURES_REDIS_URL": servers.redis_url,
+        }
+
+
+@pytest.fixture(scope="session")
+def shared_app(instance_path: Path, own_stores: dict[str, str]) -> Iterator[Flask]:
     """The application on running servers with the newest schema."""
-    app = create("testing", settings={"FLEXMEASURES_INSTANCE_PATH": str(instance_path)})
+    app = create("testing", settings={"FLEXMEASURES_INSTANCE_PATH": str(instance_path), **own_stores})
     prepare(app)
+    if own_stores:
+        with app.app_context():
+            flask_migrate.upgrade()
     yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
     redis_connection(app).connection_pool.disconnect()
-    app.extensions["embedded"].services.leave()
+    if not own_stores:
+        app.extensions["embedded"].services.leave()
 
 
 @pytest.fixture

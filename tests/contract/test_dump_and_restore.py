@@ -25,6 +25,8 @@ from flexmeasures.data.tables import Asset, belief
 from flexmeasures.domain.errors import StoreUnavailable
 from flexmeasures.testing import make_cast
 
+pytestmark = pytest.mark.faults
+
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 
 

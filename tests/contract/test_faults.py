@@ -12,6 +12,8 @@ from tests.contract.conftest import Caller
 
 from flexmeasures.data.database import HEAD, db
 
+pytestmark = pytest.mark.faults
+
 START = datetime(2015, 1, 5, tzinfo=UTC)
 DOORS = ["/api/v2_0/getConnection", "/api/v2_0/assets", "/api/dev/sensor/1/", "/"]
 

@@ -13,6 +13,8 @@ from flexmeasures.jobs.forecasts import place_forecasts
 from flexmeasures.jobs.queues import get_queue
 from flexmeasures.jobs.workers import make_worker
 
+pytestmark = pytest.mark.faults
+
 START = datetime(2015, 1, 5, tzinfo=UTC)
 HORIZONS = [1, 6, 24, 48]  # of quarter-hourly data, as documented [h]
 

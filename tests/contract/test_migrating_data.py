@@ -12,6 +12,8 @@ from sqlalchemy import text
 from flexmeasures.app import create
 from flexmeasures.data.database import HEAD, db
 
+pytestmark = pytest.mark.faults
+
 BEFORE, AFTER = "0005", HEAD
 ASSETS, MARKETS, STATIONS = 100, 3, 10
 BELIEFS = 20_000

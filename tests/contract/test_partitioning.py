@@ -19,6 +19,8 @@ from flexmeasures.data.tables import Asset
 from flexmeasures.domain.errors import Conflict
 from flexmeasures.testing import store_values
 
+pytestmark = pytest.mark.faults
+
 COLUMNS = "select sensor_id, event_start, belief_horizon, source_id, cumulative_probability, event_value from belief"
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -17,6 +17,8 @@ import pytest
 from flexmeasures.app import create
 from flexmeasures.data.database import db, prepare, redis_connection
 
+pytestmark = pytest.mark.faults
+
 
 def _remember(instance) -> None:
     instance.sql("CREATE TABLE note AS SELECT 42 AS answer")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from rq.job import JobStatus
 
-pytestmark = pytest.mark.usefixtures("used_folder")
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("used_folder")]
 
 
 def _serve(platform, *words, start=None):

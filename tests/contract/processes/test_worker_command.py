@@ -13,6 +13,8 @@ from rq.job import Job, JobStatus
 from flexmeasures.cli import cli
 from flexmeasures.jobs.queues import JOB_TTL, get_queue
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def store(used_folder, platform):

@@ -18,6 +18,8 @@ from shapeshifter_uftp.service import ShapeshifterAgrService
 from shapeshifter_uftp.store import Direction, State
 from shapeshifter_uftp.writing import message_to_xml
 
+pytestmark = pytest.mark.faults
+
 BRIEFLY = HandlingPolicy(first_pause=0.02, longest_pause=0.05, jitter=0.0, give_up_after=0.3)
 
 
