@@ -1,7 +1,10 @@
 """Sites: devices behind one connection are planned as one, for events and by the clock, within its limits."""
 
 import json
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -536,3 +539,31 @@ def test_a_margin_without_quantiles_is_told(app, cast, house):
     [(plan, powers)] = plans(app)
     assert powers[cast.assets["battery"]].max() == pytest.approx(0.7)
     assert any("probability of 0.8" in note and "no margin" in note for note in plan.notes)
+
+
+def test_the_tutorial_of_a_home(app, owner, cast, run, work):
+    """Each command and message of the tutorial "my home" does what the page says."""
+    page = (Path(__file__).parents[2] / "docs/tutorials/my-home.md").read_text()
+    numbers = {"12": None, "13": None, "14": None}
+    waiting = list(numbers)
+    for written in re.findall(r"^    (flexmeasures .+|\{.+)$", page, re.MULTILINE):
+        line = written.replace("--owner-id 1", f"--owner-id {cast.owner_id}")
+        line = re.sub("--market-id 1", f"--market-id {cast.market}", line)
+        line = re.sub("(--asset|--parent) 12", rf"\1 {numbers['12']}", line)
+        if line.startswith("{"):
+            event = line.replace(":1:13:1:", f":{cast.owner_id}:{numbers['13']}:1:")
+            assert owner.post("postUdiEvent", json.loads(event)).status_code == 200
+            work()
+            continue
+        told = run(*shlex.split(line)[1:])
+        if " add asset " in line:
+            numbers[waiting.pop(0)] = int(re.search(r"ID (\d+)", told)[1])
+    assert waiting == []
+    assert "What bound" in told
+    [(plan, powers)] = plans(app)
+    assert set(powers) == {numbers["13"], numbers["14"]}
+    # The car is there at midnight and comes again at 18:00, each time for 8 kWh.
+    assert powers[numbers["14"]].sum() / 4 == pytest.approx(0.016, abs=1e-6)
+    running = powers[numbers["14"]][powers[numbers["14"]] > 1e-9]
+    assert running.min() >= 0.00138 - 1e-9
+    assert np.array(plan.net_mw).max() <= 0.017 + 1e-9

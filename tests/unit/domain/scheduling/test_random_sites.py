@@ -201,3 +201,45 @@ def test_a_site_costs_no_more_than_its_devices_planned_alone(seed):
     stores = single[: len(exact.stores)]
     apart = cost_at_connection(exact, exact.inflexible + sum(single), stores)
     assert together.value.cost <= apart + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("start", "hours"),
+    [
+        pytest.param(datetime(2024, 3, 30, 11, tzinfo=UTC), 23, id="a night of one hour less"),
+        pytest.param(datetime(2024, 10, 26, 10, tzinfo=UTC), 25, id="a night of one hour more"),
+    ],
+)
+def test_a_home_over_both_clock_changes(start, hours):
+    """A car that stays from 18:00 to 7:00 gets its energy by then, within the connection, in the cheap hours.
+
+    From noon to noon there are 23 or 25 hours. The car needs 6 MWh at up to 2 MW behind 2.5 MW with a house of 1 MW,
+    which leaves 1.5 MW: four hours. The four cheapest of its stay are those from 2:00 UTC on in spring, 3:00 in autumn.
+    """
+    grid = SlotGrid(start, HOUR, hours, "Europe/Amsterdam")
+    leaves = start.replace(day=start.day + 1, hour=5 if hours == 23 else 6)  # 7:00 local
+    last = (leaves - start) // HOUR
+    prices = np.full(hours, 90.0)
+    prices[last - 4 : last + 2] = 40.0  # also in two hours after it has left
+    fields = {"kind": "evse", "max_production_mw": 0}
+    fields["stays"] = [{"arrival": "18:00", "departure": "07:00", "soc_wanted_mwh": 6}]
+    car = AssetFacts(1, "car", "one-way_evse", 2.0, read_flex_model(fields), grid)
+
+    def everywhere(values):
+        return OnSlots(np.broadcast_to(values, hours).astype(float), np.ones(hours, dtype=bool))
+
+    facts = SiteFacts(
+        9,
+        "home",
+        read_flex_context({"site-consumption-capacity": "2.5 MW"}),
+        grid,
+        (car,),
+        bought=MarketFacts("market", "EUR", everywhere(prices), grid.end),
+        inflexible=(InflexibleFacts("house", everywhere(1.0)),),
+    )
+    plan = plan_whole_site(facts, PLAIN, 0.0)
+    power = plan.devices[0].power_mw
+    assert np.flatnonzero(power > 1e-6).tolist() == list(range(last - 4, last))
+    assert power[last - 4 : last] == pytest.approx([1.5] * 4)
+    assert plan.net_mw.max() <= 2.5 + 1e-6
+    assert not plan.devices[0].missed
