@@ -256,7 +256,11 @@ def _urge(site: Site, power_mw: FloatArray, resolution_hours: float, firm: Colle
     prices += [co2, co2 / 1000.0 * abs(site.tariff.co2_price)]
     for device in site.devices:
         if isinstance(device, StorageUse):
-            prices += [abs(device.value_of_energy_left), abs(device.final_soc_price)]
+            prices += [
+                abs(device.value_of_energy_left),
+                abs(device.final_soc_price),
+                device.device.wear_price,
+            ]
         elif isinstance(device, Curtailable):
             prices.append(abs(device.price))
     for peak in site.tariff.peaks:

@@ -99,20 +99,17 @@ def trade_greedily(
     orders: tuple[Listing, ...] = ()
     for slot in slots:
         taken: set[str] = set()
-        are_asked_again = True
-        while are_asked_again:
-            offers, groups, are_asked_again = (
-                offers_at(slot, tuple(one.offer for one in orders)),
-                set(),
-                False,
-            )
+        is_open = True
+        while is_open:
+            is_open, groups = False, set[Hashable]()
+            offers = offers_at(slot, tuple(one.offer for one in orders))
             for listing in make_order_book(slot, offers, prices).listings:
                 asset = listing.offer.asset
                 if listing.expected_value <= least_value or asset in taken:
                     continue
                 group = group_of(asset)
                 if group is not None and group in groups:
-                    are_asked_again = True
+                    is_open = True  # what was ordered of its group changes its offer
                     continue
                 groups.add(group)
                 taken.add(asset)

@@ -224,6 +224,17 @@ def test_an_asset_is_ordered_one_way_in_a_slot():
     assert [(one.offer.regulation, one.expected_value) for one in orders] == [(Regulation.UP, 20.0)]
 
 
+def test_assets_of_one_connection_are_asked_again_after_each_order():
+    """Worth 20 and 18 alone, b is worth 15 beside a: that is what it is ordered for."""
+
+    def offers_at(slot, orders):
+        return [offer_of("b", 0, 15.0)] if orders else [offer_of("a", 0, 10.0), offer_of("b", 0, 12.0)]
+
+    prices = MarketPrices(np.array([30.0]), np.zeros(1))
+    orders = trade_greedily([0], offers_at, prices, group_of=lambda asset: "connection")
+    assert [(one.offer.asset, one.expected_value) for one in orders] == [("a", 20.0), ("b", 15.0)]
+
+
 def test_a_slot_outside_the_window_is_refused():
     """There is no slot 3 in a window of three."""
     site = car_site()
