@@ -29,6 +29,10 @@ HOUR = timedelta(hours=1)
 _TERM = r"(?:[^\W\d]|[°%€$])+(?:(?:\*\*|\^)-?\d)?"
 _UNIT = re.compile(rf"{_TERM}(?: ?[*/·] ?{_TERM})*")
 
+# As people of the field write them: m2 and m3, and masses of carbon dioxide.
+_POWER_OF_METRE = re.compile(r"(?<![^\W\d])([kcdm]?m)([23])(?![\w])")
+_CARBON_DIOXIDE = re.compile(r"(?<![^\W\d])([kMµm]?g|t) ?CO(?:2|₂)(?:eq|e)?(?![\w])")
+
 _CODES = """
 AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
 CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD
@@ -56,6 +60,9 @@ def _registry() -> pint.UnitRegistry[float]:
     registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     for currency in CURRENCIES:
         registry.define(f"{currency} = [currency_{currency}]")
+    # Reactive power is not converted to active power, though both are volts times amperes.
+    registry.define("volt_ampere_reactive = [reactive_power] = var")
+    registry.define("volt_ampere_reactive_hour = var * hour = varh")
     return registry
 
 
@@ -112,9 +119,10 @@ def _parse(name: str) -> pint.Unit:
     import pint  # noqa: PLC0415
 
     try:
-        if len(name) > 80 or not _UNIT.fullmatch(name):
+        plain = _CARBON_DIOXIDE.sub(r"\1", _POWER_OF_METRE.sub(r"\1**\2", name))
+        if len(name) > 80 or not _UNIT.fullmatch(plain):
             raise ValueError("a unit is written in letters, with * and / between them")
-        return _registry().Unit(name)
+        return _registry().Unit(plain)
     except (
         pint.errors.PintError,
         ArithmeticError,

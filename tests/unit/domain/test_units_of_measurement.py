@@ -95,3 +95,25 @@ def test_formulas_are_not_worked_out(name):
 def test_no_text_breaks_the_registry(name):
     """Whatever is called a unit is one or not."""
     assert is_unit(name) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "unit", "factor"),
+    [
+        ("W/m2", "kW/m²", 0.001),
+        ("m3/h", "m³/s", 1 / 3600),
+        ("gCO2/kWh", "g/kWh", 1),
+        ("kgCO2eq/MWh", "g/kWh", 1),
+        ("t CO₂/MWh", "g/kWh", 1000),
+        ("kvarh", "varh", 1000),
+    ],
+)
+def test_units_are_read_as_the_field_writes_them(written, unit, factor):
+    """Digits for powers of a metre, masses of carbon dioxide and reactive energy are understood."""
+    assert conversion_factor(written, unit) == pytest.approx(factor)
+
+
+def test_reactive_power_is_no_active_power():
+    """A sensor in kvar is not one of power."""
+    with pytest.raises(IncompatibleUnits):
+        conversion_factor("kvar", "kW")
