@@ -13,10 +13,12 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 from flexmeasures.app import create
 from flexmeasures.data import server_tools
 from flexmeasures.data.database import db
+from flexmeasures.data.embedded.postgres import _SUPERUSER
 from flexmeasures.data.server_tools import dump_database
 from flexmeasures.domain.errors import StoreUnavailable
 from flexmeasures.services.backups import BackupTables, save_backup
@@ -81,18 +83,21 @@ def test_a_dump_belongs_to_its_owner_alone(app, cast, tmp_path):
 
 def test_a_database_with_a_password_of_signs_can_be_dumped(app, cast, tmp_path):
     """A role whose password holds spaces and signs dumps its database."""
-    with app.app_context(), db.engine.begin() as connection:
-        raw = connection.connection.driver_connection
-        raw.execute(sql.SQL("create role signs superuser login password {}").format(sql.Literal(PASSWORD)))
     db_uri = app.config["SQLALCHEMY_DATABASE_URI"]
+    # The platform's own role may not make others.
+    superuser = make_url(db_uri).set(drivername="postgresql", username=_SUPERUSER)
+    with psycopg.connect(superuser.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create role signs superuser login password {}").format(sql.Literal(PASSWORD))
+        )
     uri = db_uri.replace("flexmeasures@", f"signs:{quote(PASSWORD, safe='')}@", 1)
     assert uri != db_uri
     try:
         dump_database(uri, tmp_path / "file.dump")
         assert (tmp_path / "file.dump").stat().st_size > 1000
     finally:
-        with app.app_context(), db.engine.begin() as connection:
-            connection.exec_driver_sql("drop role signs")
+        with psycopg.connect(superuser.render_as_string(hide_password=False), autocommit=True) as connection:
+            connection.execute("drop role signs")
 
 
 def test_a_failing_dump_says_no_password(app, tmp_path):
