@@ -32,6 +32,6 @@ def starting(report: Report) -> None:
     )
     report(
         "load the commands that show",
-        run("-c", "import flexmeasures.foundation, flexmeasures.cli.show"),
+        run("-c", "import flexmeasures.foundation, flexmeasures.cli.show_rows"),
         target=0.8,
     )

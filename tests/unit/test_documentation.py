@@ -160,3 +160,13 @@ def test_each_test_of_the_coordination_pages_exists(name):
         folder = "tests/peers" if file == "test_peers.py" else "tests/contract/coordination"
         text = (ROOT / folder / file).read_text(encoding="utf-8")
         assert f"def {test}(" in text, (file, test)
+
+
+@pytest.mark.parametrize("group", ["add", "show"])
+def test_lazy_groups_say_what_their_commands_say(group):
+    """A group that lists its commands without loading them has the texts and the names of these commands."""
+    places = importlib.import_module(f"flexmeasures.cli.{group}").__dict__[group].places
+    for name, place in places.items():
+        command = COMMANDS[f"flexmeasures {group} {name}"]
+        assert command.name == name
+        assert place.help == command.get_short_help_str(limit=100)

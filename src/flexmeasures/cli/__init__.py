@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from flexmeasures._version import __version__
+from flexmeasures.cli.lazy import LazyCommands
 
 __all__ = ["cli", "main"]
 
@@ -112,6 +113,8 @@ class LazyGroup(click.Group):
         if cmd_name in _COMMANDS:
             module, attribute = _COMMANDS[cmd_name][0].split(":")
             command: click.Command = getattr(importlib.import_module(module), attribute)
+            if not isinstance(command, LazyCommands):
+                _provide_app(ctx)
             return command
         if not _may_have_plugins():
             return None
@@ -132,15 +135,10 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it refuses is said in a sentence, without a stack trace."""
-        from flask.cli import ScriptInfo  # noqa: PLC0415 - not needed for --help
-
-        from flexmeasures.domain.errors import FlexError  # noqa: PLC0415 - not needed for --help
-
-        ctx.obj = ScriptInfo(create_app=_create_app)
         try:
             return super().invoke(ctx)
-        except FlexError as error:
-            raise click.ClickException(str(error)) from error
+        except click.exceptions.Exit:
+            raise
         except Exception as error:
             explanation = _explain(error)
             if explanation is None:
@@ -150,7 +148,13 @@ class LazyGroup(click.Group):
 
 def _explain(error: Exception) -> str | None:
     """Say what to do about a server that does not answer, or a database without our tables."""
-    from psycopg.errors import UndefinedTable  # noqa: PLC0415 - not needed for --help
+    from flexmeasures.domain.errors import FlexError  # noqa: PLC0415 - not needed for --help
+
+    if isinstance(error, FlexError):
+        return str(error)
+    if isinstance(error, click.ClickException | click.Abort):
+        return None
+    from psycopg.errors import UndefinedTable  # noqa: PLC0415
     from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415
     from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError  # noqa: PLC0415
 
@@ -166,6 +170,15 @@ def _explain(error: Exception) -> str | None:
     if isinstance(error, RedisConnectionError):
         return f"The job store does not answer: {error} See the setting FLEXMEASURES_REDIS_URL."
     return None
+
+
+def _provide_app(ctx: click.Context) -> None:
+    """Let a command find the app that it needs, which is built when it asks for it."""
+    from flask.cli import ScriptInfo  # noqa: PLC0415 - not needed for --help
+
+    for one in (ctx, ctx.find_root()):
+        if one.obj is None:
+            one.obj = ScriptInfo(create_app=_create_app)
 
 
 def _create_app(*_: Any) -> Any:
@@ -193,9 +206,8 @@ def _create_app(*_: Any) -> Any:
 
 
 def _load_app(ctx: click.Context) -> Any:
-    from flask.cli import ScriptInfo  # noqa: PLC0415 - not needed for --help
-
-    return ctx.ensure_object(ScriptInfo).load_app() if ctx.obj else _create_app()
+    _provide_app(ctx)
+    return ctx.obj.load_app()
 
 
 def _may_have_plugins() -> bool:

@@ -16,7 +16,7 @@ from flexmeasures.services.accounts import NewAccount, create_account, create_ac
 from flexmeasures.services.checks import FieldErrors
 from flexmeasures.services.sensors import NewSensor, create_sensor
 
-__all__ = ["ACCOUNT_COMMANDS", "create_told"]
+__all__ = ["add_account", "add_account_role", "add_sensor", "create_told"]
 
 
 @as_transaction
@@ -92,6 +92,3 @@ def add_sensor(
         **fields,
     )
     click.echo(f"Successfully created sensor with ID {create_told(db.session, create_sensor, new).id}")
-
-
-ACCOUNT_COMMANDS = (add_account, add_account_role, add_sensor)

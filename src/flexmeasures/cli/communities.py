@@ -9,7 +9,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup, with_appcontext
 
-from flexmeasures.cli.community_books import BOOK_ADDERS, COUNTRY_COMMANDS
+from flexmeasures.cli.community_books import COUNTRY_COMMANDS
 from flexmeasures.cli.community_options import as_json, do, say, service_id
 from flexmeasures.cli.parameters import Day, JsonObject
 from flexmeasures.services.communities.admin import (
@@ -39,7 +39,15 @@ from flexmeasures.services.communities.taking_part import (
     end_inscription,
 )
 
-__all__ = ["ADDERS", "communities"]
+__all__ = [
+    "add_community",
+    "add_distribution_table",
+    "add_member",
+    "add_plant",
+    "add_service",
+    "add_supply_point",
+    "communities",
+]
 
 communities = AppGroup(
     "communities", help="Work with energy communities: statuses, tables, proposals, files."
@@ -207,17 +215,6 @@ def add_distribution_table(
         as_json,
     )
 
-
-ADDERS = (
-    add_community,
-    add_member,
-    add_service,
-    add_supply_point,
-    add_plant,
-    add_distribution_table,
-    *BOOK_ADDERS,
-)
-"""Commands of ``flexmeasures add``."""
 
 for _command in COUNTRY_COMMANDS:
     communities.add_command(_command)

@@ -24,7 +24,7 @@ from flexmeasures.services.communities.books import (
 )
 from flexmeasures.services.communities.country_figures import export_keys, work_out_premium
 
-__all__ = ["BOOK_ADDERS", "COUNTRY_COMMANDS"]
+__all__ = ["COUNTRY_COMMANDS", "add_emission_factor", "add_invoice"]
 
 
 @click.command("emission-factor")
@@ -66,7 +66,6 @@ def add_invoice(as_json: bool, pdf: Path | None, **fields: Any) -> None:
     say(f"Successfully created invoice with ID {row.id} (number {row.number})", told, as_json)
 
 
-BOOK_ADDERS = (add_emission_factor, add_invoice)
 """Commands of ``flexmeasures add``."""
 
 

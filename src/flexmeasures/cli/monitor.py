@@ -19,6 +19,7 @@ from flexmeasures.cli.rows import json_option, print_rows
 from flexmeasures.data.database import db, redis_connection
 from flexmeasures.domain.time import format_duration, format_instant
 from flexmeasures.jobs.overview import list_queues, list_workers
+from flexmeasures.services.monitoring.alerts import list_alerts
 from flexmeasures.services.operations.watching import find_latest_data, find_silent_users, find_task_states
 
 __all__ = ["monitor"]
@@ -154,7 +155,11 @@ def monitor_last_seen(minutes: int, account_role: str | None, user_role: str | N
 )
 @json_option
 def monitor_alerts(max_age: timedelta, as_json: bool) -> None:
-    """Show all that deserves attention: failed tasks and jobs, full queues, missing workers, data that stay away."""
+    """Show all that deserves attention.
+
+    Failed tasks and jobs, full queues, missing workers, data that stay away, and alerts about measurements of which
+    nobody has taken note.
+    """
     alerts = [{"about": about, "alert": text} for about, text in _find_alerts(max_age, datetime.now(UTC))]
     print_rows(alerts, as_json, "All is well.")
     _end([f"{len(alerts)} alert{'s' if len(alerts) > 1 else ''}."] if alerts else [])
@@ -179,6 +184,8 @@ def _find_alerts(longest: timedelta, now: datetime) -> Iterator[tuple[str, str]]
             )
         elif queue.waiting > _MANY_JOBS:
             yield f"queue {queue.name}", f"{queue.waiting} jobs wait: start more workers."
+    for alert in list_alerts(session, None):
+        yield f"{alert.asset_name}, sensor {alert.sensor_id} ({alert.sensor_name})", alert.words
     for data in find_latest_data(session, now, longest):
         if data.is_stale and data.event_end is not None:
             yield (

@@ -2,181 +2,93 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from itertools import zip_longest
-
-import click
-from flask.cli import AppGroup
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
-
-from flexmeasures.cli.forecasts import show_accuracy
-from flexmeasures.cli.notes import show_annotations, show_audit_log
-from flexmeasures.cli.order_book import show_order_book, show_orders, show_settlement
-from flexmeasures.cli.parameters import Instant
-from flexmeasures.cli.show_communities import show_metrics, show_statement
-from flexmeasures.cli.show_rows import ROW_COMMANDS
-from flexmeasures.cli.sites import print_site_plan, show_site
-from flexmeasures.cli.storage import show_storage
-from flexmeasures.cli.terminal import open_console
-from flexmeasures.cli.upstreams import show_limits, show_upstreams
-from flexmeasures.data.database import db
-from flexmeasures.domain.time import find_zone
-from flexmeasures.services.schedules.show import ShownSchedule, find_shown_schedule
-from flexmeasures.services.schedules.show_site import find_shown_site_plan
+from flexmeasures.cli.lazy import LazyCommands, Place
 
 __all__ = ["show"]
 
-_LEAST_MONEY = 0.005
-"""Less than this is shown as nothing."""
-
-show = AppGroup("show", help="Show what there is: accounts, assets, beliefs, schedules, orders.")
-show.add_command(show_site)
-show.add_command(show_metrics)
-show.add_command(show_statement)
-show.add_command(show_limits)
-show.add_command(show_upstreams)
-show.add_command(show_accuracy)
-
-
-@show.command("schedule")
-@click.option("--asset", "asset_id", type=int, required=True, help="Id of the asset.")
-@click.option(
-    "--at", type=Instant(), help="The newest schedule that covers this instant; the newest one if left out."
+show = LazyCommands(
+    "show",
+    {
+        "accounts": Place(
+            "show_rows:show_accounts",
+            "Show accounts with their roles, and how many users and assets they have.",
+        ),
+        "accuracy": Place(
+            "forecasts:show_accuracy",
+            "Show how accurate forecasts of a sensor were, by source and horizon: our own and posted ones.",
+        ),
+        "annotations": Place(
+            "notes:show_annotations",
+            "Show annotations, with their ids.",
+        ),
+        "assets": Place(
+            "show_rows:show_assets",
+            "Show assets with their places in the tree; those without an account are public.",
+        ),
+        "audit-log": Place(
+            "notes:show_audit_log",
+            "Show who changed which account, user, asset or sensor, and which logins failed; the newest first.",
+        ),
+        "beliefs": Place(
+            "show_rows:show_beliefs",
+            "Show what is believed about a sensor: the median of the most recent belief about each event.",
+        ),
+        "community-metrics": Place(
+            "show_communities:show_metrics",
+            "Show the metrics of a service with formulas, coverage and emission factor.",
+        ),
+        "community-statement": Place(
+            "show_communities:show_statement",
+            "Show the statements of a member, one for each month and supply point.",
+        ),
+        "limits": Place(
+            "upstreams:show_limits",
+            "Print as CSV, minute by minute, the import limits of an asset beside what was measured.",
+        ),
+        "markets": Place(
+            "show_rows:show_markets",
+            "Show markets.",
+        ),
+        "order-book": Place(
+            "order_book:show_order_book",
+            "Show what assets could do otherwise in the slots of a market, the most valuable first.",
+        ),
+        "orders": Place(
+            "order_book:show_orders",
+            "Show what was ordered: placed, running, expired and revoked orders of flexibility.",
+        ),
+        "schedule": Place(
+            "show_schedule:show_schedule",
+            "Show the schedule of an asset: its slots, its cost beside simple plans, and what it misses.",
+        ),
+        "sensors": Place(
+            "show_rows:show_sensors",
+            "Show sensors with the units of their values.",
+        ),
+        "settlement": Place(
+            "order_book:show_settlement",
+            "Show what ordered activations delivered and earned, and what owner and aggregator receive.",
+        ),
+        "site": Place(
+            "sites:show_site",
+            "Show a site: what belongs to it, what concerns its connection, and what its newest plan costs.",
+        ),
+        "sources": Place(
+            "show_rows:show_sources",
+            "Show who holds beliefs: users and programs.",
+        ),
+        "storage": Place(
+            "storage:show_storage",
+            "Show what the database holds and how much room it takes, and how many jobs wait.",
+        ),
+        "upstreams": Place(
+            "upstreams:show_upstreams",
+            "Show whom we follow: when it answered last, and what went wrong.",
+        ),
+        "users": Place(
+            "show_rows:show_users",
+            "Show users with their accounts and roles.",
+        ),
+    },
+    help="Show what there is: accounts, assets, beliefs, schedules, orders.",
 )
-@click.option(
-    "--explain", is_flag=True, help="Also show what bound in each slot, and what energy is worth there."
-)
-@click.option("--site", "of_site", is_flag=True, help="Show the plan of the whole site of the asset.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, reasons included.")
-def show_schedule(asset_id: int, at: datetime | None, explain: bool, of_site: bool, as_json: bool) -> None:
-    """Show the schedule of an asset: its slots, its cost beside simple plans, and what it misses."""
-    if of_site:
-        plan = find_shown_site_plan(db.session(), asset_id, at)
-        if as_json:
-            click.echo(json.dumps(plan.as_data(), ensure_ascii=False, indent=2, allow_nan=False))
-        else:
-            print_site_plan(plan, explain)
-        return
-    shown = find_shown_schedule(db.session(), asset_id, at)
-    if as_json:
-        click.echo(json.dumps(shown.as_data(), ensure_ascii=False, indent=2, allow_nan=False))
-        return
-    console = open_console()
-    made = f"{shown.asset}, made {_local(shown.recorded_at, shown.zone)} by {shown.model}"
-    console.print(made, style="bold", highlight=False, markup=False)
-    console.print(_slots(shown, explain))
-    console.print(_costs(shown))
-    for line in _remarks(shown):
-        console.print(line, highlight=False, markup=False)
-
-
-def _local(instant: datetime, zone: str, pattern: str = "%Y-%m-%d %H:%M %Z") -> str:
-    return instant.astimezone(find_zone(zone)).strftime(pattern)
-
-
-def _has_one_offset(shown: ShownSchedule) -> bool:
-    """Tell whether clocks stay as they are during a schedule, so that its local times are clear."""
-    ends = (shown.start, shown.start + len(shown.power_mw) * shown.resolution)
-    return len({one.astimezone(find_zone(shown.zone)).utcoffset() for one in ends}) == 1
-
-
-def _slots(shown: ShownSchedule, explain: bool) -> Table:
-    """One row for each run of slots in which nothing changes."""
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column(f"From ({shown.zone})", no_wrap=True)
-    table.add_column("Until", no_wrap=True)
-    for title in ("Power\n[MW]", "SoC at end\n[MWh]"):
-        table.add_column(escape(title), justify="right")
-    if explain:
-        table.add_column(escape(f"Marginal price\n[{shown.currency}/MWh]"), justify="right")
-        table.add_column(escape(f"Value in store\n[{shown.currency}/MWh]"), justify="right")
-        table.add_column("What bound")
-    pattern = "%m-%d %H:%M" if _has_one_offset(shown) else "%m-%d %H:%M %Z"
-    rows = [_row(shown, slot, explain) for slot in range(len(shown.power_mw))]
-    first = 0
-    for slot, (row, following) in enumerate(zip_longest(rows, rows[1:])):
-        if following is not None and not explain and row[0] == following[0]:
-            continue
-        if following is not None and explain and [row[0], *row[2:]] == [following[0], *following[2:]]:
-            continue
-        start, end = (shown.start + n * shown.resolution for n in (first, slot + 1))
-        table.add_row(*(_local(one, shown.zone, pattern) for one in (start, end)), *row)
-        first = slot + 1
-    return table
-
-
-def _row(shown: ShownSchedule, slot: int, explain: bool) -> list[str]:
-    soc = None if shown.soc_mwh is None else shown.soc_mwh[slot + 1]
-    row = [_number(shown.power_mw[slot]), _number(soc)]
-    if explain:
-        price, stored = shown.marginal_price_at(slot), shown.stored_value_at(slot)
-        row += [_number(price), _number(stored), escape(", ".join(shown.binding_at(slot)))]
-    return row
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value + 0.0 if abs(value) > 5e-7 else 0.0:.6g}"
-
-
-def _costs(shown: ShownSchedule) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("Plan")
-    table.add_column(escape(f"Cost [{shown.currency}]"), justify="right")
-    table.add_column(escape("CO₂ [kg]"), justify="right")
-    table.add_column("Keeps all wishes")
-    for plan in shown.plans:
-        name = f"{plan.name} (baseline)" if plan.name == shown.baseline else plan.name
-        table.add_row(
-            name,
-            f"{plan.cost if abs(plan.cost) >= _LEAST_MONEY else 0.0:,.2f}",
-            "–" if plan.co2_kg is None else f"{plan.co2_kg:,.1f}",
-            {True: "yes", False: "no", None: "–"}[plan.keeps_wishes],
-        )
-    return table
-
-
-def _remarks(shown: ShownSchedule) -> list[str]:
-    effect = shown.effect
-    amount = shown.saving if abs(shown.saving) >= _LEAST_MONEY else 0.0
-    what = "Saving" if amount >= 0 else "Extra cost"
-    saving = f"{what} beside {shown.baseline}: {abs(amount):,.2f} {shown.currency}"
-    if shown.co2_saving_kg is not None:
-        saving += f" and {shown.co2_saving_kg:,.1f} kg CO₂"
-    moved = (
-        f"Shifted {effect['shifted_mwh']:.6g} MWh ({effect['shifted_mwh_h']:.6g} MWh·h), curtailed "
-        f"{effect['curtailed_mwh']:.6g} MWh, added {effect['added_mwh']:.6g} MWh"
-    )
-    outcome = f"Outcome: {shown.outcome}"
-    if shown.gap:
-        outcome += f", within {shown.gap:.2%} of the lowest cost"
-    return [saving, *_left(shown), moved, outcome, *(f"Note: {note}" for note in shown.notes_for_people)]
-
-
-def _left(shown: ShownSchedule) -> list[str]:
-    """Say how what is left in a store counts."""
-    left = shown.left
-    if left is None:
-        return []
-    counted = (
-        "counted in the costs" if left["in_costs"] else f"worth {left['worth'] + 0.0:,.2f} {shown.currency}"
-    )
-    more = left["schedule_mwh"] - left["baseline_mwh"]
-    ends = f"{_number(left['schedule_mwh'])} MWh, {_number(more)} MWh beside {shown.baseline}"
-    return [f"Left in the store at the end: {ends}, {counted} at {left['price']:,.2f} {shown.currency}/MWh"]
-
-
-for command in (
-    show_annotations,
-    show_audit_log,
-    show_order_book,
-    show_orders,
-    show_settlement,
-    show_storage,
-    *ROW_COMMANDS,
-):
-    show.add_command(command)

@@ -15,7 +15,15 @@ from flexmeasures.services import listings
 from flexmeasures.services.accounts import find_account
 from flexmeasures.services.listings import BeliefQuestion
 
-__all__ = ["ROW_COMMANDS"]
+__all__ = [
+    "show_accounts",
+    "show_assets",
+    "show_beliefs",
+    "show_markets",
+    "show_sensors",
+    "show_sources",
+    "show_users",
+]
 
 _MOST_BELIEFS = 1_000_000_000
 _USUAL_ROWS = 1000
@@ -114,14 +122,3 @@ def show_beliefs(limit: int | None, file: Path | None, as_json: bool, **asked: A
 
     count = write_beliefs(listings.read_belief_columns(db.session(), question, limit), file)
     click.echo(f"{count:,} rows were written to {file}.")
-
-
-ROW_COMMANDS = (
-    show_accounts,
-    show_users,
-    show_assets,
-    show_sensors,
-    show_markets,
-    show_sources,
-    show_beliefs,
-)
