@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from flexmeasures.api.usef.statuses import STATUSES, refusal_of
 from flexmeasures.api.usef.versions import SERVICES
+from flexmeasures.cli import cli
 from flexmeasures.data.database import db
 from flexmeasures.domain import errors
 from flexmeasures.settings import SETTINGS
@@ -170,3 +172,94 @@ def test_lazy_groups_say_what_their_commands_say(group):
         command = COMMANDS[f"flexmeasures {group} {name}"]
         assert command.name == name
         assert place.help == command.get_short_help_str(limit=100)
+
+
+# The commands and settings of the chapters CLI Commands and Configuration of the documentation of 0.4.0.
+DOCUMENTED_COMMANDS = {
+    "add": "structure user asset weather-sensor external-weather-forecasts forecasts",
+    "delete": "structure user measurements prognoses",
+    "jobs": "run-worker clear-queue",
+    "db-ops": "dump load reset restore save",
+}
+DOCUMENTED_SETTINGS = [
+    "LOGGING_LEVEL",
+    "FLEXMEASURES_MODE",
+    "FLEXMEASURES_LP_SOLVER",
+    "FLEXMEASURES_HOSTS_AND_AUTH_START",
+    "FLEXMEASURES_PLUGIN_PATHS",
+    "FLEXMEASURES_DB_BACKUP_PATH",
+    "FLEXMEASURES_PROFILE_REQUESTS",
+    "FLEXMEASURES_PLATFORM_NAME",
+    "FLEXMEASURES_HIDE_NAN_IN_UI",
+    "RQ_DASHBOARD_POLL_INTERVAL",
+    "FLEXMEASURES_TIMEZONE",
+    "FLEXMEASURES_PLANNING_TTL",
+    "FLEXMEASURES_PLANNING_HORIZON",
+    "DARK_SKY_API_KEY",
+    "MAPBOX_ACCESS_TOKEN",
+    "FLEXMEASURES_TASK_CHECK_AUTH_TOKEN",
+    "SQLALCHEMY_DATABASE_URI",
+    "SQLALCHEMY_ENGINE_OPTIONS",
+    "SECRET_KEY",
+    "SECURITY_PASSWORD_SALT",
+    "SECURITY_TOKEN_AUTHENTICATION_HEADER",
+    "SECURITY_TOKEN_MAX_AGE",
+    "SECURITY_TRACKABLE",
+    "CORS_ORIGINS",
+    "CORS_RESOURCES",
+    "CORS_SUPPORTS_CREDENTIALS",
+    "MAIL_SERVER",
+    "MAIL_PORT",
+    "MAIL_USE_TLS",
+    "MAIL_USE_SSL",
+    "MAIL_USERNAME",
+    "MAIL_DEFAULT_SENDER",
+    "MAIL_PASSWORD",
+    "FLEXMEASURES_REDIS_URL",
+    "FLEXMEASURES_REDIS_PORT",
+    "FLEXMEASURES_REDIS_DB_NR",
+    "FLEXMEASURES_REDIS_PASSWORD",
+    "FLEXMEASURES_PUBLIC_DEMO_CREDENTIALS",
+    "FLEXMEASURES_DEMO_YEAR",
+    "FLEXMEASURES_LISTED_VIEWS",
+]
+
+
+def test_each_documented_command_and_setting_is_on_the_checklist():
+    """The page of compatibility has a row with a test for each of them, and each command and setting exists."""
+    text = page("compatibility.md")
+    commands = [
+        f"flexmeasures {group} {name}"
+        for group, names in DOCUMENTED_COMMANDS.items()
+        for name in names.split()
+    ]
+    assert set(commands) <= set(COMMANDS)
+    assert set(DOCUMENTED_SETTINGS) <= {setting.name for setting in SETTINGS}
+    for item in (*commands, *DOCUMENTED_SETTINGS):
+        assert re.search(
+            rf"^\| `{re.escape(item)}` \| .*\| `test_\w+\.py::test_\w+` \|$", text, re.MULTILINE
+        ), item
+
+
+def test_each_test_of_the_checklist_exists():
+    """The page of compatibility names tests that there are."""
+    named = set(re.findall(r"`(test_\w+\.py)::(test_\w+)`", page("compatibility.md")))
+    assert len(named) > 25
+    written = {path.name: [] for path in (ROOT / "tests").rglob("test_*.py")}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        written[path.name].append(path.read_text(encoding="utf-8"))
+    assert {
+        one for one in named if not any(f"def {one[1]}(" in text for text in written.get(one[0], []))
+    } == set()
+
+
+@pytest.mark.parametrize("name", sorted(OUR_COMMANDS))
+def test_each_command_answers_help_and_refuses_other_options(name):
+    """With --help a command says what it does and exits with 0; an unknown option is named, with 2."""
+    words = name.split()[1:]
+    helped = CliRunner().invoke(cli, [*words, "--help"])
+    assert (helped.exit_code, helped.output.startswith("Usage: ")) == (0, True)
+    refused = CliRunner().invoke(cli, [*words, "--no-such-option"])
+    assert refused.exit_code == 2
+    assert "No such option" in refused.output
+    assert "Traceback" not in refused.output

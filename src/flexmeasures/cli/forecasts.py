@@ -22,7 +22,7 @@ from flexmeasures.domain.errors import FlexError
 from flexmeasures.domain.forecasting import find_model
 from flexmeasures.domain.time import find_zone
 from flexmeasures.jobs.forecasts import enqueue_forecasts, run_forecast
-from flexmeasures.services.forecasts.batch import KINDS, Wish, batch_orders
+from flexmeasures.services.forecasts.batch import KINDS, Wish, batch_orders, find_thing
 from flexmeasures.services.forecasts.measure import SourceAccuracy, measure_sensor
 
 __all__ = ["add_forecasts", "show_accuracy"]
@@ -38,7 +38,9 @@ _MONTH = timedelta(days=30)
     type=click.Choice([kind.name for kind in KINDS], case_sensitive=False),
     help="Forecast only these; all if left out.",
 )
-@click.option("--asset-id", type=int, help="Id of the one that is forecast; needs --asset-type.")
+@click.option(
+    "--asset-id", "--asset", "named", help="Id or name of the one that is forecast; needs --asset-type."
+)
 @click.option(
     "--from-date",
     type=Day(),
@@ -67,7 +69,7 @@ _MONTH = timedelta(days=30)
 @with_appcontext
 def add_forecasts(
     kind: str | None,
-    asset_id: int | None,
+    named: str | None,
     from_date: date,
     to_date: date,
     hours: tuple[str, ...],
@@ -78,7 +80,7 @@ def add_forecasts(
 
     Weather sensors come first, then assets, then markets. What has too little data is skipped with a message.
     """
-    if asset_id is not None and kind is None:
+    if named is not None and kind is None:
         click.echo("If you specify --asset-name, please also specify --asset-type, so we can look it up.")
         return
     find_model(model or current_app.config["FLEXMEASURES_FORECASTER"])
@@ -87,7 +89,10 @@ def add_forecasts(
     zone = find_zone(current_app.config["FLEXMEASURES_TIMEZONE"])
     start, end = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (from_date, to_date))
     horizons = tuple(timedelta(hours=int(one)) for one in dict.fromkeys(hours))
-    orders = batch_orders(db.session(), Wish(start, end, horizons, kind, asset_id, model))
+    thing_id = None if named is None or kind is None else find_thing(db.session(), kind, named)
+    is_unknown = named is not None and thing_id is None
+    wish = Wish(start, end, horizons, kind, thing_id, model)
+    orders = [] if is_unknown else batch_orders(db.session(), wish)
     db.session.rollback()  # the transaction ends here: each forecast has its own
     if not orders:
         click.echo("No such assets in db, so I will not add any forecasts.")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.tables import Asset, Market, Sensor, WeatherSensor
 from flexmeasures.services.forecasts.orders import ForecastOrder
 
-__all__ = ["KINDS", "Kind", "Wish", "batch_orders"]
+__all__ = ["KINDS", "Kind", "Wish", "batch_orders", "find_thing"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,21 @@ def batch_orders(session: Session, wish: Wish) -> list[tuple[Kind, ForecastOrder
                 if horizon >= sensor.event_resolution > timedelta(0)
             ]
     return found
+
+
+def find_thing(session: Session, kind: str, named: str) -> int | None:
+    """Find what is forecast by its id, its name or its shown name; None if there is none of that kind.
+
+    Args:
+        session: For reading.
+        kind: Name of its kind, see `KINDS`.
+        named: How somebody calls it.
+    """
+    table = {"Asset": Asset, "Market": Market, "WeatherSensor": WeatherSensor}[kind]
+    called = or_(table.name == named, table.display_name == named)
+    if named.isascii() and named.isdigit() and len(named) < 10:
+        called = or_(called, table.id == int(named))
+    return session.scalar(select(table.id).where(called).order_by(table.id).limit(1))
 
 
 def _sensors(session: Session, kind: str, thing_id: int | None) -> list[Sensor]:
