@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
@@ -76,11 +77,12 @@ def find_thing(session: Session, kind: str, named: str) -> int | None:
         kind: Name of its kind, see `KINDS`.
         named: How somebody calls it.
     """
-    table = {"Asset": Asset, "Market": Market, "WeatherSensor": WeatherSensor}[kind]
+    table: Any = {"Asset": Asset, "Market": Market, "WeatherSensor": WeatherSensor}[kind]
     called = or_(table.name == named, table.display_name == named)
     if named.isascii() and named.isdigit() and len(named) < 10:
         called = or_(called, table.id == int(named))
-    return session.scalar(select(table.id).where(called).order_by(table.id).limit(1))
+    found: int | None = session.scalar(select(table.id).where(called).order_by(table.id).limit(1))
+    return found
 
 
 def _sensors(session: Session, kind: str, thing_id: int | None) -> list[Sensor]:
