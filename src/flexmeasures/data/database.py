@@ -41,7 +41,7 @@ __all__ = [
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest revision in ``migrations/versions``; a constant, because asking Alembic takes half a second."""
 
 PATIENCE = 5
