@@ -417,7 +417,7 @@ SETTINGS: tuple[Setting, ...] = (
         "FLEXMEASURES_STREAMS_ADDRESS",
         ListenAddress,
         "127.0.0.1:5001",
-        "Where `flexmeasures streams` listens for WebSocket and server-sent events, as host:port; port 0: a free one.",
+        "Where `flexmeasures streams` listens for WebSocket, as host:port; port 0: a free one.",
     ),
     Setting(
         "FLEXMEASURES_STREAMS_CONNECTIONS",

@@ -1,4 +1,4 @@
-"""The door of long connections: WebSocket and server-sent events to clients, MQTT to the broker, mDNS announcements.
+"""The door of long connections: WebSocket to clients, MQTT to the broker, mDNS announcements.
 
 One small asynchronous process, so that no request worker waits for a reader. Use cases and rights live in services.
 """
