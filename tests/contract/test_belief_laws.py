@@ -131,8 +131,8 @@ def test_beliefs_of_many_sensors_are_read_at_once(session, monkeypatch):
         )
     session.flush()
     empty = make_sensor(session, "nothing")
-    asked, fetch = [], portfolio._fetch
-    monkeypatch.setattr(portfolio, "_fetch", lambda *args: asked.append(args) or fetch(*args))
+    asked, fetch = [], portfolio.fetch_arrays
+    monkeypatch.setattr(portfolio, "fetch_arrays", lambda *args: asked.append(args) or fetch(*args))
     series = read_series(session, [*sensors, empty], PortfolioWindow(start + HOUR, start + 5 * HOUR))
     assert len(asked) == 1
     assert [series[s.id].unit for s in sensors] == ["kW", "°C"]

@@ -72,6 +72,7 @@ ELSEWHERE = {
     "flexmeasures jobs inspect",
     "flexmeasures monitor alerts",
     "flexmeasures monitor last-seen",
+    "flexmeasures coordination send-congestion-curve",  # test_cli_coordination
     "flexmeasures show community-metrics",
     "flexmeasures show site",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -134,8 +135,12 @@ def server(tmp_path: Path) -> Iterator[tuple[int, Path, Path]]:
 
 def workers_of(pid_file: Path) -> set[int]:
     """List the workers of gunicorn."""
-    children = psutil.Process(int(pid_file.read_text())).children()
-    return {child.pid for child in children if "gunicorn" in " ".join(child.cmdline())}
+    found = set()
+    for child in psutil.Process(int(pid_file.read_text())).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended between the two questions
+            if "gunicorn" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
 
 
 def test_new_workers_take_over_without_a_failed_request(server):

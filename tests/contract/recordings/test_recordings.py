@@ -76,6 +76,8 @@ def tidy(body: Any) -> Any:
     if isinstance(body, dict) and "doc" in body:
         return {"lines": [tidy(data) for data in columns_of(body["doc"])]}
     if isinstance(body, dict):
+        if "flexmeasures_version" in body:  # of a checkout, it names the commit as well
+            body = body | {"flexmeasures_version": body["flexmeasures_version"].partition("+")[0]}
         return {key: tidy(value) for key, value in body.items() if key not in ("last_login_at", "versions")}
     if isinstance(body, list):
         return [tidy(value) for value in body]

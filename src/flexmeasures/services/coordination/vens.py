@@ -106,6 +106,7 @@ def delete_ven(session: Session, caller: Caller, ven_id: str, now: datetime) -> 
     for resource in session.scalars(select(DrResource).where(DrResource.ven_id == ven.id)).all():
         announce_change(session, "DELETE", resource, now)
         session.delete(resource)
+    session.flush()  # before the VEN, which takes along what it still has
     announce_change(session, "DELETE", ven, now)
     session.delete(ven)
     session.flush()
