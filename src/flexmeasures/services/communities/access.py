@@ -215,7 +215,7 @@ def list_projects(session: Session, user: User, today: date) -> list[CommunitySe
         .order_by(CommunityService.cau)
     )
     # They name members with their tax numbers: reading everything else is not enough.
-    if not may_everywhere(user, Action.CREATE):
+    if not may_everywhere(user, Action.CREATE_CHILDREN):
         providing = select(CommunityMember.community_id).where(
             CommunityMember.user_id == user.id,
             CommunityMember.role == "provider",
