@@ -88,6 +88,7 @@ def test_the_charts_tables_show_what_the_database_holds(browse, platform):
     page.goto(f"{platform.address}/analytics?resource=Building")
     page.wait_for_selector("#power .uplot")
     page.click("#power summary")
+    page.wait_for_selector("#power tbody td[data-value]")
     shown = page.eval_on_selector_all(
         "#power tbody td[data-value]", "cells => cells.map((c) => Number(c.dataset.value))"
     )
