@@ -65,7 +65,7 @@ def _from_git() -> str | None:
 def _git(*words: str) -> str | None:
     try:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    except OSError:  # there is no git
+    except OSError:  # git is not installed
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 

@@ -1,4 +1,4 @@
-"""How long files take: a million readings in local time with decimal commas, read and stored by the command."""
+"""Time to load files: a million readings in local time with decimal commas, read and stored by the command."""
 
 from __future__ import annotations
 

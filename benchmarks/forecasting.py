@@ -92,7 +92,7 @@ def a_year(report: Report) -> None:
 
 @benchmark("forecasts: 100 sensors from the database, naive")
 def many_naive(report: Report) -> None:
-    """What one worker does when a quarter-hour of 100 sensors was posted."""
+    """Work of one worker after a quarter-hour of readings of 100 sensors was posted."""
     _with_sensors(report, _naive)
 
 

@@ -18,26 +18,26 @@ class Peer:
     Attributes:
         name: Of its environment.
         requirement: As pip has it.
-        python: The oldest Python that it runs on.
+        oldest_minor: Of the oldest Python 3 that it runs on.
     """
 
     name: str
     requirement: str
-    python: tuple[int, int] = (3, 11)
+    oldest_minor: int = 11
 
 
 PEERS = (
     Peer("toadr3", "toadr3>=0.29"),
     Peer("python-oa3-client", "python-oa3-client[mqtt,webhooks]>=0.5"),
-    Peer("openadr3-client", "openadr3-client>=2.4.2", (3, 12)),
+    Peer("openadr3-client", "openadr3-client>=2.4.2", 12),
 )
 
 
-def find_python(oldest: tuple[int, int]) -> str | None:
-    """Find a Python that is new enough: our own, or one of the search path."""
-    if sys.version_info[:2] >= oldest:
+def find_python(oldest_minor: int) -> str | None:
+    """Find a Python 3 that is new enough: our own, or one of the search path."""
+    if sys.version_info[:2] >= (3, oldest_minor):
         return sys.executable
-    for minor in (14, 13, 12):
+    for minor in range(14, oldest_minor - 1, -1):
         python = shutil.which(f"python3.{minor}")
         if python and subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode == 0:
             return python
@@ -50,10 +50,10 @@ def main() -> None:
         folder = FOLDER / peer.name
         if (folder / ".installed").exists():
             continue
-        python = find_python(peer.python)
+        python = find_python(peer.oldest_minor)
         if python is None:
             print(
-                f"{peer.name} is left out: it needs Python {'.'.join(map(str, peer.python))} on the search path"
+                f"{peer.name} is left out: it needs Python 3.{peer.oldest_minor} or newer on the search path"
             )
             continue
         print(f"Installing {peer.requirement} into {folder} ...")

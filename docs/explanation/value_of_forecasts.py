@@ -1,4 +1,4 @@
-"""What better forecasts of prices are worth to a battery: the table of the page value-of-forecasts.
+"""Value of better price forecasts to a battery: the table of the page value-of-forecasts.
 
     python docs/explanation/value_of_forecasts.py PRICES.csv[.gz]
 

@@ -141,10 +141,25 @@ YARDSTICK = Model(
 )
 
 
-def judge(job: tuple[Path, Series, int]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Job:
+    """A series to be judged at a horizon.
+
+    Attributes:
+        folder: Of the data.
+        series: One of them.
+        hours: Horizon [h].
+    """
+
+    folder: Path
+    series: Series
+    hours: int
+
+
+def judge(job: Job) -> list[dict[str, Any]]:
     """Judge all models on the last third of a series at a horizon; all on the same events."""
-    folder, series, hours = job
-    history = read_hours(folder, series)
+    series, hours = job.series, job.hours
+    history = read_hours(job.folder, series)
     case = Case(history, hours * HOUR, Facts(Traits(is_solar=series.is_solar)))
     first = len(history) * 2 // 3
     rows = []
@@ -167,11 +182,11 @@ def judge(job: tuple[Path, Series, int]) -> list[dict[str, Any]]:
     return rows
 
 
-def jobs(folder: Path, only: list[str]) -> Iterator[tuple[Path, Series, int]]:
+def jobs(folder: Path, only: list[str]) -> Iterator[Job]:
     """List what is to be judged."""
     for series in SERIES:
         if not only or any(word in series.name for word in only):
-            yield from ((folder, series, hours) for hours in HORIZONS)
+            yield from (Job(folder, series, hours) for hours in HORIZONS)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

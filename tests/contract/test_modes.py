@@ -104,6 +104,6 @@ def test_the_latest_power_of_a_simulation_may_lie_ahead(app, cast, visit):
 
 @pytest.mark.parametrize(("told", "mode"), [(" ", ""), (" play ", "play"), ("demo", "demo")])
 def test_spaces_around_a_mode_do_not_count(told, mode):
-    """The documented default, a space, is no mode, and a mode is known with spaces around it."""
+    """The documented default, a space, means that no mode is set, and a mode is known with spaces around it."""
     (setting,) = [one for one in SETTINGS if one.name == "FLEXMEASURES_MODE"]
     assert setting.parse(told) == mode

@@ -1,4 +1,4 @@
-"""What all HTTP doors share: the transaction of a request, who asks, the clock, JSON both ways.
+"""Shared parts of all HTTP doors: the transaction of a request, the user, the clock, JSON in and out.
 
 Shapes of messages and words for what is wrong are each door's own.
 """

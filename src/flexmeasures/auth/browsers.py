@@ -30,7 +30,7 @@ _CONTENT_POLICY = (
 )
 
 FRAMED_ANYWHERE = "frame-ancestors *"
-"""What the policy of an answer says that may stand in a frame of any page: charts that were shared for it."""
+"""Content-Security-Policy of answers that any page may frame: charts that were shared for this."""
 
 _SETS_STYLES = "flexmeasures_docs"
 """The blueprint of the page of the API, which sets styles as it goes."""

@@ -1,4 +1,4 @@
-"""Who is acting, and logins that fail: for the audit log."""
+"""The acting user and failed logins, for the audit log."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ _LOGINS = (
     ("admin@example.com", "an administrator"),
     (EMAIL, "the owner of the site of September 2020"),
 )
-"""Who can log in at a served demonstration."""
+"""Users of a served demonstration."""
 
 START_PATIENCE = 60.0  # how long the server may take to start [s]
 

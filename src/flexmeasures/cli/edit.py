@@ -56,9 +56,7 @@ _OF_CONNECTIONS = (
 @click.option("--min-soc-in-MWh", "min_soc_in_mwh", type=float, help="Smallest state of charge [MWh].")
 @click.option("--max-soc-in-MWh", "max_soc_in_mwh", type=float, help="Largest state of charge [MWh].")
 @click.option("--parent", "parent_id", type=int, help="Move it: id of the asset that it is a part of.")
-@click.option(
-    "--no-parent", is_flag=True, help="Move it to the top: it is no longer a part of another asset."
-)
+@click.option("--no-parent", is_flag=True, help="Move the asset to the top of the tree, without a parent.")
 @click.option(
     "--flex-model", type=JsonObject(), help="How it is scheduled: a JSON object or a file with one."
 )
@@ -106,11 +104,11 @@ def _change_fields(session: Any, asset: Asset, changed: dict[str, Any]) -> None:
 @edit.command("sensor")
 @click.option("--id", "sensor_id", type=int, required=True, help="Id of the sensor.")
 @click.option("--name", help="New name.")
-@click.option("--unit", help="In which its values are stored; only while there are none.")
+@click.option("--unit", help="Unit of its stored values; cannot be changed once there are any.")
 @click.option(
     "--event-resolution",
     type=click.IntRange(0, _MINUTES),
-    help="Length of its events [minutes]; only while there are no values.",
+    help="Length of its events [minutes]; cannot be changed once there are values.",
 )
 @click.option("--timezone", help="Time zone, such as Europe/Amsterdam.")
 def edit_sensor_(sensor_id: int, event_resolution: int | None, **fields: Any) -> None:

@@ -12,7 +12,7 @@ __all__ = ["LazyCommands", "Place", "load"]
 
 
 class Place(NamedTuple):
-    """Where a command is, as ``module:name`` in this folder, and what its help says in short."""
+    """Location of a command, as ``module:name`` in this folder, and its short help."""
 
     where: str
     help: str

@@ -20,7 +20,7 @@ _LARGEST = 1_000_000
 
 @dataclass(frozen=True)
 class MappedFile:
-    """How a file is to be read.
+    """Rules for reading a file.
 
     Attributes:
         separator: Between cells of CSV; None: it is found.

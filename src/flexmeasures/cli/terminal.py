@@ -1,4 +1,4 @@
-"""Where commands write tables: as wide as the terminal, and as wide as they are into a file or a pipe."""
+"""Console for tables: as wide as the terminal; in a file or a pipe, lines are not wrapped."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True)
 class WatchRule:
-    """What is unusual for a sensor; powers are positive where energy is consumed.
+    """Limits beyond which a sensor's values are unusual; powers are positive where energy is consumed.
 
     Attributes:
         lowest: No value is below this one [unit of the sensor]; None: any may be.
@@ -243,7 +243,7 @@ class KnownAlert:
 
 @dataclass(frozen=True)
 class Changes:
-    """What findings change about known alerts.
+    """Changes that new findings make to known alerts.
 
     Attributes:
         new: Sensors and what was found for the first time.

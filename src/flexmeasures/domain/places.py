@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["nearest_first"]
+__all__ = ["Coordinates", "nearest_first"]
 
 
-def nearest_first(places: Sequence[tuple[float, float]], here: tuple[float, float]) -> list[int]:
+class Coordinates(NamedTuple):
+    """A place on the earth (WGS 84).
+
+    Attributes:
+        latitude: Positive in the north [degrees].
+        longitude: Positive in the east [degrees].
+    """
+
+    latitude: float
+    longitude: float
+
+
+def nearest_first(places: Sequence[Coordinates], here: Coordinates) -> list[int]:
     """Order places by their distance along the great circle; of equal ones the first stays first.
 
     Args:
-        places: Latitude and longitude of each [degrees].
-        here: Those of the place from which distances count.
+        places: Places to order.
+        here: Place from which distances count.
 
     Returns:
         Indices of the places.
@@ -22,7 +35,7 @@ def nearest_first(places: Sequence[tuple[float, float]], here: tuple[float, floa
     Source:
         The haversine of the central angle, which rises with the distance and is exact for near places, too.
 
-    >>> nearest_first([(0, 0), (52, 5), (52, -179)], (52, 179))
+    >>> nearest_first([Coordinates(0, 0), Coordinates(52, 5), Coordinates(52, -179)], Coordinates(52, 179))
     [2, 1, 0]
     """
     if not places:

@@ -1,4 +1,4 @@
-"""What must be known of a sensor to read and to store its beliefs."""
+"""Properties of a sensor that are needed to read and store its beliefs."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ MOST = 400
 """So many are taken at once at most: their forecasts are stored in one transaction."""
 
 _KEPT = 500
-"""How long it is known that a job succeeded [s], as rq does."""
+"""Time for which the result of a finished job is kept [s]; the default of rq."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job.
+    """Outcome of a job.
 
     Attributes:
         job: The job.

@@ -97,7 +97,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Home:
-    """What is behind one connection. All series have the same steps.
+    """A home behind one connection. All series have the same steps.
 
     Args:
         prices: Of energy, in a unit such as EUR/MWh.

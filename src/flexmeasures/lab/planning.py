@@ -158,7 +158,7 @@ def plan_window(
 
 
 def _worth(home: Home, bought: FloatArray) -> float:
-    """What a unit of energy left at the end is worth [currency/MWh]: a little less than the cheapest of the window.
+    """Value of energy left at the end [currency/MWh]: a little less than the cheapest price of the window.
 
     So what is held is neither sold below what it costs to buy again, nor bought only to be left.
     """

@@ -94,7 +94,7 @@ class Comparison:
         return next(one for one in self.runs if one.name == name)
 
     def saving(self, name: str) -> float:
-        """What a run costs less than the first one [currency]."""
+        """Saving of each run beside the first one [currency]."""
         return self.runs[0].cost - self[name].cost
 
     def to_frame(self) -> Any:
@@ -186,7 +186,7 @@ def compare(
 
 @dataclass
 class _Planned:
-    """What plans ask for: power of the battery, at the connection, and of the car (n,) each [kW]."""
+    """Planned power of the battery, at the connection, and of the car (n,) each [kW]."""
 
     battery: FloatArray
     connection: FloatArray

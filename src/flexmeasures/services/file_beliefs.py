@@ -67,7 +67,7 @@ class SensorColumn:
 
 @dataclass(frozen=True)
 class FileOrder:
-    """How a file is to be read.
+    """Rules for reading a file.
 
     Attributes:
         columns: Those with values.
@@ -88,7 +88,7 @@ class FileOrder:
 
 @dataclass(frozen=True)
 class Claim:
-    """Who believes what is in a file, since when, and what becomes of beliefs that are there already.
+    """Source and recording time of the beliefs in a file, and the policy for beliefs that exist already.
 
     Attributes:
         source: Id of a source, or the name of one of type script, which is made at first need.
@@ -109,7 +109,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class StoredColumn:
-    """What became of a column.
+    """Outcome of storing a column.
 
     Attributes:
         known: How many values its source had given before.

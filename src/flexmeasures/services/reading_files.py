@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is laid out.
+    """Layout of a file.
 
     Attributes:
         skipped: How many lines come before the values; the last of them is the head. None: the first line with cells.

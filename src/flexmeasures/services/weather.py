@@ -14,7 +14,7 @@ from flexmeasures.data.tables import Asset, WeatherSensor
 from flexmeasures.domain.addresses import WeatherSensorAddress
 from flexmeasures.domain.errors import NotFound
 from flexmeasures.domain.names import machine_name
-from flexmeasures.domain.places import nearest_first
+from flexmeasures.domain.places import Coordinates, nearest_first
 from flexmeasures.domain.quoting import LONGEST_QUOTE
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
@@ -40,7 +40,7 @@ def nearest_weather_sensors(
     session: Session, type_name: str, latitude: float, longitude: float, count: int = 1
 ) -> list[WeatherSensor]:
     """List the weather sensors of a type that are nearest to a place [degrees], by great-circle distance."""
-    return nearest_of(weather_sensors_of(session, type_name), (latitude, longitude), count)
+    return nearest_of(weather_sensors_of(session, type_name), Coordinates(latitude, longitude), count)
 
 
 def weather_sensors_of(session: Session, type_name: str) -> list[WeatherSensor]:
@@ -49,11 +49,9 @@ def weather_sensors_of(session: Session, type_name: str) -> list[WeatherSensor]:
     return list(session.scalars(query))
 
 
-def nearest_of(
-    sensors: Sequence[WeatherSensor], place: tuple[float, float], count: int
-) -> list[WeatherSensor]:
-    """Choose the weather sensors that are nearest to a place [degrees north and east], by great-circle distance."""
-    order = nearest_first([(one.latitude, one.longitude) for one in sensors], place)
+def nearest_of(sensors: Sequence[WeatherSensor], place: Coordinates, count: int) -> list[WeatherSensor]:
+    """Choose the weather sensors that are nearest to a place, by great-circle distance."""
+    order = nearest_first([Coordinates(one.latitude, one.longitude) for one in sensors], place)
     return [sensors[n] for n in order[:count]]
 
 

@@ -18,7 +18,7 @@ __all__ = ["SITE", "blueprint"]
 blueprint = Blueprint("flexmeasures_handbook", __name__, url_prefix="/docs/handbook")
 
 SITE = Path(__file__).parent / "site"
-"""Where the site is, in builds and where ``make docs`` was run."""
+"""Folder of the built site; it exists in builds, and after ``make docs``."""
 
 _DAY = 24 * 60 * 60
 

@@ -34,7 +34,7 @@ ZONE = "Europe/Berlin"
 CURRENCY = "EUR"
 
 DELTAS: Mapping[int, float] = {9: -0.15, 10: -0.15, 11: -0.15, 13: 0.10, 14: 0.10, 18: 0.10, 19: 0.10}
-"""What the operator sends for the next day: price differences by local hour [EUR/kWh]."""
+"""Price curve of the operator for the next day: price differences by local hour [EUR/kWh]."""
 
 FEES = 150.0
 """Grid fees and taxes on top of the day-ahead price [EUR/MWh]."""

@@ -1,4 +1,4 @@
-"""What a served demonstration shows: a site around the present, with plans, an order, an alert and a community."""
+"""Data of a served demonstration: a site around the present, with plans, an order, an alert and a community."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ HOMES, DAYS = 4, 21
 
 @dataclass(frozen=True)
 class People:
-    """Who looks at the pages, by role: the owner of the site, somebody who trades, and an administrator."""
+    """Users of the pages by role: the owner of the site, a trader and an administrator."""
 
     owner: User
     trader: User

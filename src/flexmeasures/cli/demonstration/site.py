@@ -64,7 +64,7 @@ class Site:
 
     @property
     def expected(self) -> tuple[Values, Values]:
-        """What building and roof are expected to do: the mean of both days, twice (192,) each [MW]."""
+        """Expected power of building and roof: the mean of both days, twice, shape (192,) each [MW]."""
         building, solar = (np.tile(one.reshape(2, -1).mean(axis=0), 2) for one in (self.building, self.solar))
         return np.round(building, 6), np.round(solar, 6)
 

@@ -1,4 +1,4 @@
-"""What a forecast of the load of a part of the grid asks of those in it: a price curve, pure."""
+"""Price curves from forecasts of the load of a part of the grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CongestionRules:
-    """When a part of the grid is congested, and what is offered then.
+    """Limits of a part of the grid, and the prices offered when they would be exceeded.
 
     Attributes:
         capacity_mw: More consumption than that is to be avoided [MW].

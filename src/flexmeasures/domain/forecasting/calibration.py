@@ -21,7 +21,7 @@ _PACE = 0.4
 """By so much the band grows, as a logarithm, in a day whose events it missed all."""
 _STRETCH = (-0.4, 1.0)
 _RECORD = np.timedelta64(72, "D")
-"""What is kept: the days that are looked at, and the weeks before the first of them."""
+"""Errors to keep: those of the calibration days, and of the weeks before the first of them."""
 _NO_TIME = np.timedelta64(0, "us")
 _LONG_AGO = np.datetime64("1900-01-01", "us")
 _FEWEST = 48

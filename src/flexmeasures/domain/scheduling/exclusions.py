@@ -110,7 +110,7 @@ class AtMostOne:
 
 
 class Rule(Protocol):
-    """What a relaxed answer may break, and whole numbers keep."""
+    """Exclusions that a relaxed solution may break, and whole numbers keep."""
 
     @property
     def name(self) -> str:

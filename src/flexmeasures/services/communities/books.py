@@ -1,4 +1,4 @@
-"""What a community's operator enters by hand: emission factors, and invoices that were made elsewhere."""
+"""Manual entries of a community's operator: emission factors, and invoices that were made elsewhere."""
 
 from __future__ import annotations
 

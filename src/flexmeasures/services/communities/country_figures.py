@@ -1,4 +1,4 @@
-"""What only some countries have: keys sent to the operator after the fact (France), and a premium (Italy)."""
+"""Files and figures of single countries: keys sent to the operator after the fact (France), the premium (Italy)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people of communities look at: which ones they may read, and who is missing data."""
+"""Overviews for people of communities: those that they may read, and members without data."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Settlement:
 
     @property
     def amount(self) -> Decimal:
-        """What is paid for it, before rounding [currency]; nothing, if it was reported too late."""
+        """Payment for the slot, before rounding [currency]; zero if it was reported too late."""
         return reward(self.slot, reward_savings=True) if self.is_in_time else Decimal(0)
 
 
@@ -152,7 +152,7 @@ def settle(
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What an event pays for.
+    """Basis of the payments of an event.
 
     Attributes:
         prices: Price differences by slot [currency/kWh].

@@ -1,4 +1,4 @@
-"""What an event asks to be reported about, for reports of both faces."""
+"""Slots about which an event asks for reports, for both faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operator of coordination looks at: events with what partners promised, delivered and are paid."""
+"""Overviews for the operator of coordination: events with partners' promises, deliveries and payments."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EventLine:
 
 @dataclass(frozen=True, slots=True)
 class PaidLine:
-    """What the users of a partner are paid in the current month [currency]."""
+    """Payments to the users of a partner in the current month [currency]."""
 
     client_id: str
     currency: str

@@ -293,13 +293,13 @@ def _market_prices(
             series.append(np.full(grid.slots, price))
         else:
             sources = known.sources_for(market.id, enquiry.owner_id)
-            series.append(_prices_on_grid(market, known.latest(market.id, sources), grid))
+            series.append(_prices_on_grid(market, grid, *known.latest(market.id, sources)))
     return MarketPrices(*series), currencies[0] if currencies else ""
 
 
-def _prices_on_grid(market: Market, known: tuple[Instants, Values], grid: MarketSlots) -> Values:
+def _prices_on_grid(market: Market, grid: MarketSlots, starts: Instants, known: Values) -> Values:
     edges = event_grid(grid.origin, grid.slot, grid.slots + 1)
-    prices, covered = mean_per_bin(*known, market.sensor.event_resolution, edges)
+    prices, covered = mean_per_bin(starts, known, market.sensor.event_resolution, edges)
     missing = [slot for slot in grid.asked if covered[slot] < 1]
     if missing:
         raise UnknownPrices(

@@ -18,7 +18,7 @@ __all__ = ["KINDS", "Kind", "Wish", "batch_orders", "find_thing"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What has sensors that are forecast.
+    """Things whose sensors are forecast.
 
     Attributes:
         name: As on the command line.
@@ -35,7 +35,7 @@ KINDS = (Kind("WeatherSensor", "Weather"), Kind("Asset", "Power"), Kind("Market"
 
 @dataclass(frozen=True)
 class Wish:
-    """What a batch forecasts.
+    """Scope of a batch of forecasts.
 
     Attributes:
         start: Start of the first event.

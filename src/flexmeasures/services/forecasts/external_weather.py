@@ -49,7 +49,7 @@ QUANTITIES = (
     Quantity("wind_speed", "wind_speed_10m", "m/s"),
     Quantity("radiation", "shortwave_radiation", "W/m²", is_mean=True),
 )
-"""What is asked for."""
+"""Quantities to ask for."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from flexmeasures.data.tables import Annotation, Asset, Market, MarketType, Sens
 from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
 from flexmeasures.domain.errors import InvalidInput
 from flexmeasures.domain.forecasting import Facts, History, Regressor, Traits
+from flexmeasures.domain.places import Coordinates
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import find_zone, from_datetime64, to_datetime64
 from flexmeasures.services.weather import nearest_of, weather_sensors_of
@@ -180,14 +181,14 @@ class FactsReader:
             return ()
         found = []
         for name in _WEATHER_OF_TYPE.get(asset.asset_type_name, ()):
-            for near in self._nearest(name, (asset.latitude, asset.longitude)):
+            for near in self._nearest(name, Coordinates(asset.latitude, asset.longitude)):
                 values = _weather_on_grid(self._session, near.sensor, history, horizon)
                 if values is not None:
                     found.append(Regressor(name, values, horizon))
                     break
         return tuple(found)
 
-    def _nearest(self, name: str, place: tuple[float, float]) -> list[WeatherSensor]:
+    def _nearest(self, name: str, place: Coordinates) -> list[WeatherSensor]:
         if name not in self._weather_of_type:
             self._weather_of_type[name] = weather_sensors_of(self._session, name)
         return nearest_of(self._weather_of_type[name], place, _NEAREST)

@@ -192,8 +192,8 @@ class _Desk:
         tasks = [one for one in outcomes if isinstance(one, _Task)]
         if not tasks:
             return outcomes  # type: ignore[return-value]
-        window = min(task.start for task in tasks), max(task.end for task in tasks)
-        beliefs = _attempt(self._measured_or_parts, self._sensors[sensor_id], window)
+        start, end = min(task.start for task in tasks), max(task.end for task in tasks)
+        beliefs = _attempt(self._measured_or_parts, self._sensors[sensor_id], start, end)
         if isinstance(beliefs, FlexError):
             return [beliefs if isinstance(one, _Task) else one for one in outcomes]
         return [_attempt(self._forecast, one, beliefs) if isinstance(one, _Task) else one for one in outcomes]
@@ -299,9 +299,9 @@ class _Desk:
             history, known, begin - shortest_lag(task.order.horizon, sensor.event_resolution) + 1
         )
 
-    def _measured_or_parts(self, sensor: Sensor, window: tuple[datetime, datetime]) -> Beliefs:
+    def _measured_or_parts(self, sensor: Sensor, start: datetime, end: datetime) -> Beliefs:
         """Read what was measured; of an asset without measurements of its own, the net load of its children."""
-        beliefs = self._measured(sensor, *window)
+        beliefs = self._measured(sensor, start, end)
         asset = self._facts.asset_of(sensor)
         if len(beliefs) or asset is None or asset.power_sensor_id != sensor.id or asset.account_id is None:
             return beliefs
@@ -319,7 +319,7 @@ class _Desk:
             [
                 replace(known, values=known.values * conversion_factor(child.unit, sensor.unit))
                 for child in children
-                for known in [self._measured_or_parts(child, window)]
+                for known in [self._measured_or_parts(child, start, end)]
             ]
         )
 

@@ -1,4 +1,4 @@
-"""How accurate the forecasts of a sensor were: our own and those that others posted."""
+"""Accuracy of the forecasts of a sensor: our own and those that others posted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Values = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class SourceAccuracy:
-    """How accurate a source was at a horizon.
+    """Accuracy of a source at a horizon.
 
     Attributes:
         source: Its name, with model and version where it has them.

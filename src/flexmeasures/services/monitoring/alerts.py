@@ -69,7 +69,7 @@ class AlertLine:
 
     @property
     def words(self) -> str:
-        """What was found, for people."""
+        """Description of the finding for people."""
         return describe(self.kind, self.value, self.limit, self.unit)
 
 

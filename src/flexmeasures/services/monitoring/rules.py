@@ -1,4 +1,4 @@
-"""What is unusual for which sensor: by default, and as its owner says."""
+"""Monitoring rules of sensors: the defaults, and those of the owner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ATTRIBUTE = "monitoring"
 """The attribute of a sensor in which its own rules are kept."""
 
 MARGIN = 1.05
-"""Powers up to so many times the capacity are no breach: meters and nameplates are not that precise."""
+"""Multiple of the capacity up to which a power is not a breach: meters and nameplates are not more precise."""
 
 IDLE_SHARE = 0.05
 """Consumption of up to this share of the capacity is that of something idle."""
@@ -32,7 +32,7 @@ LONGEST_GAP = timedelta(days=366)
 
 @dataclass(frozen=True)
 class OwnRule:
-    """What an owner says of a sensor; what is None is as usual.
+    """Rules of an owner for a sensor; None: the default holds.
 
     Attributes:
         lowest: No value is below this one [unit of the sensor].

@@ -80,7 +80,7 @@ def limit_report(session: Session, asset_id: int, start: datetime, end: datetime
 
 @dataclass(frozen=True)
 class Kept:
-    """How limits were kept, in minutes: with a limit, of these measured, and of these kept."""
+    """Minutes with a limit; of these, minutes that were measured; of these, minutes in which it was kept."""
 
     limited: int
     measured: int

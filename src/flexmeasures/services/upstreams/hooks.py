@@ -1,4 +1,4 @@
-"""Where upstreams send their webhooks: a path for each, which cannot be guessed.
+"""Addresses to which upstreams send their webhooks: a path for each, which cannot be guessed.
 
 A notification only wakes us: what holds is then asked for, so nothing depends on what it says, or on who sent it.
 """

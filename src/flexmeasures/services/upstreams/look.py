@@ -1,4 +1,4 @@
-"""What came from upstreams, what we answered, and how limits were kept; for people."""
+"""Overviews of messages from upstreams, of our answers, and of compliance with limits."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class SentReport:
 
 @dataclass(frozen=True)
 class KeptLimits:
-    """How an asset kept its limits in a period."""
+    """Compliance of an asset with its limits in a period."""
 
     asset_id: int
     asset_name: str

@@ -50,7 +50,7 @@ LINK_WORDS = {
     "chart": "a chart for a frame in another page",
     "calendar": "the plan as a calendar (iCalendar)",
 }
-"""What can be shared of an asset."""
+"""Parts of an asset that can be shared."""
 
 _NUMBERS = ("capacity_in_mw", "latitude", "longitude")
 _SIZES = ("min_soc_in_mwh", "max_soc_in_mwh")

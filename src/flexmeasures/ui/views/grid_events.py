@@ -24,7 +24,7 @@ from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
 from flexmeasures.ui.window import page_window, presets
 
 _LONGEST_REPORT = timedelta(days=32)
-"""How limits were kept is counted minute by minute, for so long at most."""
+"""Longest period for which compliance is counted, minute by minute."""
 
 ENVIRONMENTS = ("production", "sandbox")
 

@@ -1,4 +1,4 @@
-"""What is shown of an asset without a login, by links: a page, a chart for frames, the plan as a calendar."""
+"""Views of an asset that need no login, by links: a page, a chart for frames, the plan as a calendar."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _WORDS = {
     Does.RUN: "runs",
     Does.PRODUCE: "produces",
 }
-"""What is an entry of a calendar; standing still and holding are none."""
+"""Actions that become entries of a calendar; standing still and holding do not."""
 
 _REASONS = {"price": "The price is good.", "target": "A target must be met.", "limit": "A limit is reached."}
 
