@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -247,31 +248,16 @@ def dev_add_sensor(event_resolution: int, **fields: str) -> None:
     click.echo(f"Successfully created sensor with ID {create_told(db.session, create, None)}")
 
 
+_counted = partial(click.option, type=click.IntRange(0, 10_000), show_default=True)
+
+
 @dev_add.command("beliefs")
 @file_argument
 @click.option("--sensor-id", type=click.IntRange(min=1), required=True, help="Id of the sensor.")
 @click.option("--source", required=True, help="Name of the source, or the id of one.")
-@click.option(
-    "--skiprows",
-    type=click.IntRange(0, 10_000),
-    default=1,
-    show_default=True,
-    help="Lines before the values.",
-)
-@click.option(
-    "--datecol",
-    type=click.IntRange(0, 10_000),
-    default=0,
-    show_default=True,
-    help="Column of the times, from 0 on.",
-)
-@click.option(
-    "--valuecol",
-    type=click.IntRange(0, 10_000),
-    default=1,
-    show_default=True,
-    help="Column of the values, likewise.",
-)
+@_counted("--skiprows", default=1, help="Lines before the values.")
+@_counted("--datecol", default=0, help="Column of the times, from 0 on.")
+@_counted("--valuecol", default=1, help="Column of the values, likewise.")
 @_common_options
 def dev_add_beliefs(file: Path, sensor_id: int, **given: Any) -> None:
     """Add beliefs from a CSV FILE or an Excel workbook, whose times are UTC; add beliefs can do more."""

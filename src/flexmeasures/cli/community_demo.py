@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -13,7 +12,6 @@ import numpy as np
 from rich.console import Console
 from sqlalchemy.orm import Session
 
-from flexmeasures.app import create
 from flexmeasures.cli.demonstration.community import (
     ZONE,
     CommunityStory,
@@ -21,13 +19,13 @@ from flexmeasures.cli.demonstration.community import (
     make_community,
     tabulate_community,
 )
-from flexmeasures.data.database import db, prepare
+from flexmeasures.cli.demonstration.instance import make_instance, put_away
+from flexmeasures.data.database import db
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.communities.metrics import kwh
-from flexmeasures.instance import find_instance_path
 from flexmeasures.services.numbered import add_public_asset, add_sensor_to
 from flexmeasures.services.structure import add_structure
 
@@ -38,18 +36,8 @@ Steps = Callable[[str], AbstractContextManager[None]]
 
 def show_community(console: Console, steps: Steps) -> None:
     """Set the community up, settle its readings, and tell its story."""
-    folder = find_instance_path() / "demo-community"
     with steps("Starting PostgreSQL"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        app = create(
-            settings={
-                "FLEXMEASURES_INSTANCE_PATH": str(folder),
-                "SQLALCHEMY_DATABASE_URI": None,
-                "FLEXMEASURES_REDIS_URL": None,
-            }
-        )
-        prepare(app)
+        app, folder = make_instance("demo-community")
     try:
         with (
             app.app_context(),
@@ -57,9 +45,8 @@ def show_community(console: Console, steps: Steps) -> None:
         ):
             story = as_transaction(_tell)(db.session)
             db.session.remove()
-            db.engine.dispose()
     finally:
-        app.extensions["embedded"].services.leave()
+        put_away(app)
     chart = folder / "community.html"
     with steps("Drawing the chart"):
         draw_community(story, chart)

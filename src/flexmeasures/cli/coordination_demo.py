@@ -6,7 +6,6 @@ Operator and homes share one platform here; they speak to each other over HTTP, 
 from __future__ import annotations
 
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +20,6 @@ from rich.console import Console
 from sqlalchemy.orm import Session
 from waitress import create_server
 
-from flexmeasures.app import create
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.cli.demonstration.coordination import (
     CURRENCY,
@@ -33,14 +31,14 @@ from flexmeasures.cli.demonstration.coordination import (
     make_curve,
     tabulate_coordination,
 )
+from flexmeasures.cli.demonstration.instance import make_instance, put_away
 from flexmeasures.cli.demonstration.scene import store_series
 from flexmeasures.cli.demonstration.site import QUARTER, Values
-from flexmeasures.data.database import db, prepare
+from flexmeasures.data.database import db
 from flexmeasures.data.stores.plans import latest_device_plans
 from flexmeasures.data.tables import Asset
 from flexmeasures.domain.coordination.compensation import compensate
 from flexmeasures.domain.time import next_midnight
-from flexmeasures.instance import find_instance_path
 from flexmeasures.jobs.schedules import planning_of
 from flexmeasures.jobs.upstreams import follow
 from flexmeasures.services.coordination.areas import NewArea, add_area, program_named
@@ -63,25 +61,12 @@ _BASE = "/energy-coordination/v1"
 
 def show_coordination(console: Console, steps: Steps) -> None:
     """Set operator and homes up, and tell what happens between them."""
-    folder = find_instance_path() / "demo-coordination"
     with steps("Starting PostgreSQL and Valkey"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        app = create(
-            settings={
-                "FLEXMEASURES_INSTANCE_PATH": str(folder),
-                "SQLALCHEMY_DATABASE_URI": None,
-                "FLEXMEASURES_REDIS_URL": None,
-                "FLEXMEASURES_TIMEZONE": ZONE,
-            }
-        )
-        prepare(app)
+        app, folder = make_instance("demo-coordination", FLEXMEASURES_TIMEZONE=ZONE)
     try:
         story = tell_coordination(app, steps)
     finally:
-        with app.app_context():
-            db.engine.dispose()
-        app.extensions["embedded"].services.leave()
+        put_away(app)
     chart = folder / "coordination.html"
     with steps("Drawing the chart"):
         draw_coordination(story, chart)

@@ -23,11 +23,11 @@ from flask import Flask
 from rich.console import Console
 from sqlalchemy.orm import Session
 
-from flexmeasures.app import create
 from flexmeasures.auth.setup import hash_new_password
 from flexmeasures.cli.community_demo import show_community
 from flexmeasures.cli.coordination_demo import show_coordination
 from flexmeasures.cli.demonstration.client import Client
+from flexmeasures.cli.demonstration.instance import open_instance
 from flexmeasures.cli.demonstration.outcome import Outcome, draw_chart, tabulate, to_slots
 from flexmeasures.cli.demonstration.served import add_people, fill_pages
 from flexmeasures.cli.demonstration.site import (
@@ -47,7 +47,7 @@ from flexmeasures.cli.demonstration.site import (
     Values,
     load_site,
 )
-from flexmeasures.data.database import db, prepare
+from flexmeasures.data.database import db
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.instance import find_instance_path
 from flexmeasures.services.assets import NewAsset, create_asset
@@ -223,14 +223,7 @@ def _free_port() -> int:
 @contextmanager
 def _own_app(folder: Path) -> Iterator[Flask]:
     """Work beside the server, on its database."""
-    app = create(
-        settings={
-            "FLEXMEASURES_INSTANCE_PATH": str(folder),
-            "SQLALCHEMY_DATABASE_URI": None,
-            "FLEXMEASURES_REDIS_URL": None,
-        }
-    )
-    prepare(app)
+    app = open_instance(folder)
     with app.app_context():
         yield app
         db.session.remove()

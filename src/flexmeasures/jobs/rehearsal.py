@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.database import db
 from flexmeasures.data.faults import STORE_ERRORS, give_back
-from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.stores.beliefs import SensorBeliefs, insert_beliefs
 from flexmeasures.data.stores.sites import site_ids
 from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, MarketType, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import FlexError
+from flexmeasures.domain.ids import MAX_ID
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.scheduling.planning.assets import Plan
 from flexmeasures.domain.time import event_grid

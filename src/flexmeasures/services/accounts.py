@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import Account, AccountRole, User
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.rights import ACCOUNT_RULES, Action
@@ -24,9 +25,6 @@ __all__ = [
     "find_readable_account",
     "get_or_create_account_role",
 ]
-
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def create_account(session: Session, new: NewAccount) -> Account:
     for role in new.roles:
         checks.text("roles", clean_name(role), 80)
     if new.consultancy_id is not None:
-        known = 0 < new.consultancy_id <= MAX_ID and session.get(Account, new.consultancy_id) is not None
+        known = is_id(new.consultancy_id) and session.get(Account, new.consultancy_id) is not None
         checks.that(known, "consultancy_id", f"There is no account with id {new.consultancy_id}.")
     checks.done()
     account = Account(
@@ -109,7 +107,7 @@ def find_account(session: Session, named: str) -> Account:
         NotFound: If there is none.
     """
     account = None
-    if named.isascii() and named.isdigit() and 0 < int(named) <= MAX_ID:
+    if named.isascii() and named.isdigit() and is_id(int(named)):
         account = session.get(Account, int(named))
     account = account or session.scalar(select(Account).where(Account.name == named))
     if account is None:
@@ -123,7 +121,7 @@ def find_readable_account(session: Session, user: User, account_id: int) -> Acco
     Raises:
         NotFound: If there is none; also if the user may not, so that nobody learns which there are.
     """
-    account = session.get(Account, account_id) if 0 < account_id <= MAX_ID else None
+    account = session.get(Account, account_id) if is_id(account_id) else None
     if account is None or not may_with(user, Action.READ, account, ACCOUNT_RULES):
         raise NotFound(f"There is no account {account_id}.")
     return account

@@ -14,6 +14,7 @@ from flexmeasures.data.stores.users import get_or_create_source
 from flexmeasures.data.tables import Account, Annotation, Asset, Sensor
 from flexmeasures.data.tables.notes import ANNOTATION_TYPES
 from flexmeasures.domain.errors import InvalidInput, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import name_fault
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.time import find_zone
@@ -29,7 +30,6 @@ __all__ = [
     "list_annotations",
 ]
 
-MAX_ID = 2**31 - 1
 _LONGEST = 1024
 _SOURCE = ("CLI script", "script")
 
@@ -83,7 +83,7 @@ def add_annotations(session: Session, notes: Sequence[NewAnnotation], about: Sub
     for note in notes:
         _check(note)
     for field, kind, number in about.columns:
-        if not 0 < number <= MAX_ID or session.get(kind, number) is None:
+        if not is_id(number) or session.get(kind, number) is None:
             raise NotFound(f"There is no {field.removesuffix('_id')} with id {number}.")
     source_id = get_or_create_source(session, *_SOURCE).id
     added = 0

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.tables import Asset, AuditSubject, Sensor, SensorReference, User, note_change
 from flexmeasures.domain.errors import Conflict
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.rights import ACCOUNT_RULES, OWNER_RULES, Action
 from flexmeasures.services.checks import Checks
 from flexmeasures.services.rights import may_with
@@ -50,7 +50,7 @@ def check_parent(
     asset_id, account_id = part
     if asset_id is not None:
         lock_tree(session)
-    parent = session.get(Asset, parent_id) if 0 < parent_id <= MAX_ID else None
+    parent = session.get(Asset, parent_id) if is_id(parent_id) else None
     allowed = parent is not None and parent.account_id == account_id and account_id is not None
     if allowed and parent is not None and actor is not None:
         rules = ACCOUNT_RULES if parent.owner_id is None else OWNER_RULES

@@ -15,6 +15,7 @@ from flexmeasures.data.stores.meters import Meter, find_meters
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, User
 from flexmeasures.domain.addresses import ConnectionAddress
 from flexmeasures.domain.errors import BadAddress, Conflict, NotAllowed, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.domain.rights import OWNER_RULES, Action, may
@@ -126,7 +127,7 @@ def create_asset(session: Session, new: NewAsset, actor: User | None = None) -> 
     if new.flex_model is not None:
         check_flex_model(checks, asset_type, new.flex_model, name)
         check_references(session, checks, (asset_type, new.flex_model), (new.owner_id, name), actor)
-    owner = session.get(User, new.owner_id) if 0 < new.owner_id <= store.MAX_ID else None
+    owner = session.get(User, new.owner_id) if is_id(new.owner_id) else None
     account_id = None if owner is None else owner.account_id
     if new.parent_id is not None and owner is not None:
         check_parent(session, checks, (None, account_id), new.parent_id, actor)
@@ -189,7 +190,7 @@ def find_visible_asset(session: Session, user: User, asset_id: int, action: Acti
         NotFound: If there is no such asset, or it belongs to somebody else: the user learns no difference.
     """
     asset = None
-    if 0 < asset_id <= store.MAX_ID:
+    if is_id(asset_id):
         # A stranger must not be able to lock an asset, so whose it is comes first.
         asset = session.get(Asset, asset_id)
         if asset is not None and not may_by_owner(user, action, asset):
@@ -218,7 +219,7 @@ def check_asset_relations(
 ) -> None:
     """Check what an asset points at; what is None is not looked at."""
     if owner_id is not None:
-        owner = session.get(User, owner_id) if 0 < owner_id <= store.MAX_ID else None
+        owner = session.get(User, owner_id) if is_id(owner_id) else None
         # One text for both cases, because an owner who hands an asset on must not learn which accounts there are.
         checks.that(
             owner is not None and has_role(owner, *OWNER_ROLES),
@@ -232,7 +233,7 @@ def check_asset_relations(
             f"Asset type {asset_type_name[:LONGEST_QUOTE]} doesn't exist. Add structure first.",
         )
     if market_id is not None:
-        known = 0 < market_id <= store.MAX_ID and session.get(Market, market_id) is not None
+        known = is_id(market_id) and session.get(Market, market_id) is not None
         checks.that(known, "market_id", f"No market found with id {market_id}.")
 
 
@@ -310,7 +311,7 @@ def list_assets_of(session: Session, user: User, owner_id: int | None) -> list[A
         return visible_assets(session, user)
     if owner_scope(user) not in (None, owner_id):
         raise NotAllowed("You may only list your own assets.")
-    return store.list_assets(session, owner_id) if 0 < owner_id <= store.MAX_ID else []
+    return store.list_assets(session, owner_id) if is_id(owner_id) else []
 
 
 def resolve_connections(

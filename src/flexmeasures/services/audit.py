@@ -21,8 +21,6 @@ __all__ = [
     "note_locked_login",
 ]
 
-MAX_ID = 2**31 - 1
-
 
 @dataclass(frozen=True)
 class AuditEntry:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, AuditSubject, User, note_change
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import clean_name
 from flexmeasures.services.asset_tree import (
     check_not_named,
@@ -130,7 +131,7 @@ def _check_place_in_tree(
     session: Session, checks: Checks, asset: Asset, outcome: NewAsset, actor: User | None
 ) -> None:
     """Check that an asset may have a name and an owner where it is to stand in the tree."""
-    owner = session.get(User, outcome.owner_id) if 0 < outcome.owner_id <= store.MAX_ID else None
+    owner = session.get(User, outcome.owner_id) if is_id(outcome.owner_id) else None
     account_id = asset.account_id if owner is None else owner.account_id
     moves = account_id != asset.account_id
     checks.that(

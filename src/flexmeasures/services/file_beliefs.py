@@ -44,8 +44,6 @@ __all__ = [
 SCRIPT = "script"
 """The type of sources of what operators load from files."""
 
-MAX_ID = 2**31 - 1
-
 
 @dataclass(frozen=True)
 class SensorColumn:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.users import find_user
 from flexmeasures.data.tables import Asset, Sensor, User
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.quoting import quote
 
-__all__ = ["find_asset_row", "find_sensor_row", "find_user_row"]
+__all__ = ["find_asset_row", "find_sensor_row", "find_user_row", "get_row"]
 
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column."""
+Row = TypeVar("Row")
+
+
+def get_row(session: Session, kind: type[Row], number: int, what: str, remedy: str = "") -> Row:
+    """Get a row by its id.
+
+    Args:
+        session: For reading.
+        kind: Its table.
+        number: Its id, as sent.
+        what: Word for such a row.
+        remedy: Added to the message if there is none.
+
+    Raises:
+        NotFound: If there is none.
+    """
+    row = session.get(kind, number) if is_id(number) else None
+    if row is None:
+        raise NotFound(f"There is no {what} {number}.{remedy}")
+    return row
 
 
 def find_asset_row(session: Session, asset_id: int) -> Asset:
@@ -21,10 +42,7 @@ def find_asset_row(session: Session, asset_id: int) -> Asset:
     Raises:
         NotFound: If there is none.
     """
-    asset = session.get(Asset, asset_id) if 0 < asset_id <= MAX_ID else None
-    if asset is None:
-        raise NotFound(f"There is no asset with id {asset_id}. See: show assets.")
-    return asset
+    return get_row(session, Asset, asset_id, "asset with id", " See: show assets.")
 
 
 def find_sensor_row(session: Session, sensor_id: int) -> Sensor:
@@ -33,10 +51,7 @@ def find_sensor_row(session: Session, sensor_id: int) -> Sensor:
     Raises:
         NotFound: If there is none.
     """
-    sensor = session.get(Sensor, sensor_id) if 0 < sensor_id <= MAX_ID else None
-    if sensor is None:
-        raise NotFound(f"There is no sensor with id {sensor_id}. See: show sensors.")
-    return sensor
+    return get_row(session, Sensor, sensor_id, "sensor with id", " See: show sensors.")
 
 
 def find_user_row(session: Session, email: str) -> User:

@@ -13,6 +13,7 @@ from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.tables import Asset, SensorReference, User
 from flexmeasures.domain.errors import FlexError, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.rights import Actor
 from flexmeasures.domain.scheduling.flex_context import context_references, misfit_of_unit, read_flex_context
 from flexmeasures.domain.scheduling.references import NamedSensor, may_read
@@ -108,7 +109,7 @@ def set_flex_context(session: Session, fields: Fields | None, asset_id: int) -> 
         NotFound: If there is no such asset.
         FieldErrors: If the flex context is wrong, or names a sensor that the plans of the site may not read.
     """
-    asset = store.lock_asset(session, asset_id) if 0 < asset_id <= store.MAX_ID else None
+    asset = store.lock_asset(session, asset_id) if is_id(asset_id) else None
     if asset is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
     checks = Checks()

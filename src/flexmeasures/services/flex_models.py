@@ -14,6 +14,7 @@ from flexmeasures.data.stores import assets as store
 from flexmeasures.data.stores.sensors import find_sensors
 from flexmeasures.data.tables import Asset, AssetType, SensorReference, User
 from flexmeasures.domain.errors import BadFlexModel, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.scheduling.flex_model import (
     DOCUMENTED_FLEX_MODELS,
@@ -199,7 +200,7 @@ def set_flex_model_of_asset(session: Session, own: FlexModelFields | None, asset
         NotFound: If there is no such asset.
         FieldErrors: If the flex model is wrong.
     """
-    asset = store.lock_asset(session, asset_id) if 0 < asset_id <= store.MAX_ID else None
+    asset = store.lock_asset(session, asset_id) if is_id(asset_id) else None
     if asset is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
     checks = Checks()

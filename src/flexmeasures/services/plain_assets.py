@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores import assets as store
 from flexmeasures.data.tables import Account, Asset
 from flexmeasures.domain.errors import Conflict
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import quote
 from flexmeasures.services.asset_tree import ids_of_subtree, lock_tree
@@ -91,11 +92,11 @@ def create_plain_asset(session: Session, new: NewPlainAsset) -> Asset:
 def _account_of_new(session: Session, checks: Checks, new: NewPlainAsset) -> int | None:
     """Find the account of a new asset: the one that is given, or that of the whole; both are the same."""
     if new.account_id is not None:
-        known = 0 < new.account_id <= store.MAX_ID and session.get(Account, new.account_id) is not None
+        known = is_id(new.account_id) and session.get(Account, new.account_id) is not None
         checks.that(known, "account_id", f"There is no account with id {new.account_id}.")
     if new.parent_id is None:
         return new.account_id
-    parent = session.get(Asset, new.parent_id) if 0 < new.parent_id <= store.MAX_ID else None
+    parent = session.get(Asset, new.parent_id) if is_id(new.parent_id) else None
     if parent is None:
         checks.that(False, "parent_id", f"There is no asset with id {new.parent_id}.")
         return new.account_id
@@ -121,7 +122,7 @@ def move_asset(session: Session, asset: Asset, parent_id: int | None) -> None:
                 f"Asset {asset.id} cannot be a part of asset {parent_id}, which is the same or a part of it. Choose "
                 "another one."
             )
-        parent = session.get(Asset, parent_id) if 0 < parent_id <= store.MAX_ID else None
+        parent = session.get(Asset, parent_id) if is_id(parent_id) else None
         if parent is None or parent.account_id != asset.account_id:
             raise Conflict(
                 f"There is no asset {parent_id} in the account of asset {asset.id}: a part belongs to the account of "

@@ -16,6 +16,7 @@ from flexmeasures.data.stores.users import user_ids_with_role
 from flexmeasures.data.tables import User
 from flexmeasures.domain.beliefs import bin_edges, mean_per_bin
 from flexmeasures.domain.errors import NotFound, ResolutionMismatch
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.sensors import SensorFacts
 from flexmeasures.domain.time import format_duration
@@ -132,7 +133,7 @@ def choose_sources(
     by_role = user_ids_with_role(session, roles)
     if named is not None:
         unknown = [quote(role) for role in roles if role not in by_role]
-        unknown += [str(i) for i in ids if not 0 < i < 2**31 or session.get(User, i) is None]
+        unknown += [str(i) for i in ids if not is_id(i) or session.get(User, i) is None]
         if unknown:
             raise NotFound(
                 f"No data source is known as {', '.join(unknown[:5])}. Name user ids, or roles such as MDC."

@@ -13,6 +13,7 @@ from flexmeasures.data.stores.beliefs import Window, read_beliefs, time_range
 from flexmeasures.data.tables import DataSource, Sensor
 from flexmeasures.domain.beliefs import Beliefs
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.time import Instants, to_datetime64, to_microseconds
 from flexmeasures.services.record_beliefs import TooManyValues
 
@@ -23,9 +24,6 @@ __all__ = [
     "read_sensor_beliefs",
     "sensor_time_range",
 ]
-
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def find_sensor(session: Session, sensor_id: int) -> Sensor:
     Raises:
         NotFound: If there is none with that id.
     """
-    sensor = session.get(Sensor, sensor_id) if 0 < sensor_id <= MAX_ID else None
+    sensor = session.get(Sensor, sensor_id) if is_id(sensor_id) else None
     if sensor is None:
         raise NotFound(f"Sensor {sensor_id} not found")
     return sensor

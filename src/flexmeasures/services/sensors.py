@@ -15,6 +15,7 @@ from flexmeasures.data.stores.beliefs import time_range
 from flexmeasures.data.tables import Asset, AuditSubject, Sensor, note_change
 from flexmeasures.domain.beliefs import parse_knowledge_rule
 from flexmeasures.domain.errors import Conflict, FlexError
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import clean_name
 from flexmeasures.domain.quoting import quote
 from flexmeasures.services.asset_tree import check_not_named
@@ -29,9 +30,6 @@ __all__ = [
     "delete_sensor",
     "set_attributes_of_sensor",
 ]
-
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column."""
 
 SIGN = "consumption_is_positive"
 """The attribute which says how the values of a sensor of power are to be read."""
@@ -74,7 +72,7 @@ def create_sensor(session: Session, new: NewSensor) -> Sensor:
     checks.that(
         new.event_resolution >= timedelta(0), "event_resolution", "Must be zero or longer, in whole minutes."
     )
-    asset = session.get(Asset, new.asset_id) if 0 < new.asset_id <= MAX_ID else None
+    asset = session.get(Asset, new.asset_id) if is_id(new.asset_id) else None
     checks.that(asset is not None, "asset_id", f"There is no asset with id {new.asset_id}.")
     same = select(Sensor.id).where(Sensor.asset_id == new.asset_id, Sensor.name == name)
     checks.that(

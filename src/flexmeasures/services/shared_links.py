@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.tables import Asset, AuditSubject, SharedLink, User, note_change
 from flexmeasures.data.tables.shared_links import LINK_KINDS
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.quoting import quote
 from flexmeasures.domain.rights import OWNER_RULES, Action
 from flexmeasures.services.rights import may_with
@@ -26,7 +27,6 @@ MOST = 20
 """An asset has so many links at most."""
 
 _SECRET_BYTES = 24
-MAX_ID = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def revoke_link(session: Session, asset: Asset, link_id: int) -> None:
     Raises:
         NotFound: If the asset has no such link.
     """
-    row = session.get(SharedLink, link_id) if 0 < link_id <= MAX_ID else None
+    row = session.get(SharedLink, link_id) if is_id(link_id) else None
     if row is None or row.asset_id != asset.id:
         raise NotFound(f"This asset has no link {link_id}.")
     session.delete(row)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.stores.users import find_user, get_or_create_role, source_of_user
 from flexmeasures.data.tables import Role, User
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.names import clean_name, require_name
 from flexmeasures.domain.quoting import LONGEST_QUOTE, quote
 from flexmeasures.domain.rights import OWNER_RULES, PLATFORM_ROLES, Action, Kind, Thing, may
@@ -33,9 +34,6 @@ __all__ = [
     "log_out_everywhere",
     "reset_password",
 ]
-
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +179,7 @@ def find_visible_user(session: Session, asker: User, user_id: int, action: Actio
     """
     if not may(actor_of(asker), action, Thing(Kind.USER, owner_id=user_id), OWNER_RULES):
         raise NotAllowed("You may only see and change your own account.")
-    user = session.get(User, user_id) if 0 < user_id <= MAX_ID else None
+    user = session.get(User, user_id) if is_id(user_id) else None
     if user is None:
         raise NotFound(f"User {user_id} not found")
     return user
@@ -227,7 +225,7 @@ def _check_changes(session: Session, user: User, changes: UserChanges) -> tuple[
         checks.zone(changes.timezone)
     if changes.username is not None:
         checks.text("username", changes.username, 255)
-    role_ids = {i for i in changes.role_ids or () if 0 < i <= MAX_ID}
+    role_ids = {i for i in changes.role_ids or () if is_id(i)}
     roles = list(
         session.scalars(
             select(Role).where(Role.id == any_(literal(sorted(role_ids), ARRAY(Integer)))).order_by(Role.id)

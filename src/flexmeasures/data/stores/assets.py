@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import Asset, AssetType, DeviceState, Market, MarketType, WeatherSensorType
 from flexmeasures.data.tables.sensors import NUMBERS
+from flexmeasures.domain.ids import MAX_ID
 
 __all__ = [
     "asset_name_is_taken",
@@ -27,9 +28,6 @@ __all__ = [
     "next_number",
     "sibling_name_is_taken",
 ]
-
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column, so there can be no such row."""
 
 FEW = 100
 """So many values at most are sent as a list, of which each is a parameter; a statement has 65,535 of them."""

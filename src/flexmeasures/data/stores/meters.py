@@ -11,9 +11,9 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.stores.arrays import Int4Array
-from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.stores.driver import driver_of
 from flexmeasures.domain.beliefs import KnowledgeRule, parse_knowledge_rule
+from flexmeasures.domain.ids import MAX_ID
 from flexmeasures.domain.rights import Kind, Thing
 
 __all__ = ["Meter", "PowerSensor", "find_meters"]

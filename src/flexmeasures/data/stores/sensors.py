@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.tables import Asset, Market, Sensor
+from flexmeasures.domain.ids import is_id
 
 __all__ = ["FoundSensor", "find_power_sensors", "find_sensors"]
 
@@ -42,7 +42,7 @@ class FoundSensor:
 
 def find_sensors(session: Session, ids: Iterable[int]) -> dict[int, FoundSensor]:
     """Find sensors by id in one query."""
-    wanted = [number for number in ids if 0 < number <= MAX_ID]
+    wanted = [number for number in ids if is_id(number)]
     if not wanted:
         return {}
     query = (

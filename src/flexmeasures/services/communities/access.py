@@ -22,6 +22,7 @@ from flexmeasures.data.tables import (
 from flexmeasures.domain.communities.allocation import WHOLE
 from flexmeasures.domain.communities.life_cycle import ServiceStatus
 from flexmeasures.domain.errors import NotAllowed, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.rights import Action, Kind, Thing, may
 from flexmeasures.services.communities.blocks import read_coefficients_of, takes_part
 from flexmeasures.services.rights import actor_of, may_everywhere
@@ -45,8 +46,6 @@ __all__ = [
     "own_inscriptions",
 ]
 
-MAX_ID = 2**31 - 1
-
 READERS = ("staff", "member")
 """Roles in a community with which its figures may be read."""
 
@@ -69,7 +68,7 @@ def find_community_of(
     Raises:
         NotAllowed: If the user may not, or there is no such community: indistinguishable to the caller.
     """
-    community = session.get(Community, community_id) if 0 < community_id <= MAX_ID else None
+    community = session.get(Community, community_id) if is_id(community_id) else None
     if community is None or not (
         _may_read_account(user, community) or _has_role_in(session, user, community, today, roles)
     ):
@@ -114,7 +113,7 @@ def find_service(session: Session, community: Community, service_id: int) -> Com
     Raises:
         NotFound: If there is none, or it belongs to another community.
     """
-    service = session.get(CommunityService, service_id) if 0 < service_id <= MAX_ID else None
+    service = session.get(CommunityService, service_id) if is_id(service_id) else None
     if service is None or service.community_id != community.id or service.status == ServiceStatus.DRAFT:
         raise NotFound(f"This community has no service {service_id}.")
     return service
@@ -153,7 +152,7 @@ def find_member_service(session: Session, user: User, service_id: int) -> Member
     Raises:
         NotFound: If there is none, or the user takes no part in it.
     """
-    views = own_inscriptions(session, user, service_id) if 0 < service_id <= MAX_ID else []
+    views = own_inscriptions(session, user, service_id) if is_id(service_id) else []
     if not views:
         raise NotFound(f"You take no part in a service {service_id}.")
     return views[0]
@@ -267,9 +266,9 @@ def find_landing(session: Session, community_id: str) -> Community:
     Raises:
         NotFound: If there is none, or it does not.
     """
-    is_id = community_id.isascii() and community_id.isdigit() and len(community_id) <= 10
-    number = int(community_id) if is_id else 0
-    community = session.get(Community, number) if 0 < number <= MAX_ID else None
+    is_number = community_id.isascii() and community_id.isdigit() and len(community_id) <= 10
+    number = int(community_id) if is_number else 0
+    community = session.get(Community, number) if is_id(number) else None
     if community is None or not community.in_open_data:
         raise NotFound(f"There is no community {community_id[:40]!r}.")
     return community

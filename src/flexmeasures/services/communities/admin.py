@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import Asset, CommunityService
-from flexmeasures.services.communities.fields import get_row
 from flexmeasures.services.communities.statements import check_prices
+from flexmeasures.services.find import get_row
 
 __all__ = ["find_any_service", "find_asset", "set_prices"]
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from flexmeasures.data.tables import CommunityInvoice, CommunityMember, EmissionFactorRow
 from flexmeasures.domain.errors import Conflict, InvalidInput
-from flexmeasures.services.communities.fields import clean_name, get_row
+from flexmeasures.services.communities.fields import clean_name
+from flexmeasures.services.find import get_row
 
 __all__ = ["NewEmissionFactor", "NewInvoice", "enter_emission_factor", "enter_invoice"]
 

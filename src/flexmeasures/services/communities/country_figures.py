@@ -19,9 +19,9 @@ from flexmeasures.domain.communities.settlement import IntervalEnergies, settle_
 from flexmeasures.domain.errors import Conflict, InvalidInput
 from flexmeasures.domain.time import find_zone, from_datetime64
 from flexmeasures.services.communities.blocks import Block, make_blocks, profile_of, rounds_of_block
-from flexmeasures.services.communities.fields import get_row
 from flexmeasures.services.communities.metrics import default_range
 from flexmeasures.services.communities.readings import read_at_intervals, read_readings
+from flexmeasures.services.find import get_row
 
 __all__ = ["Premium", "export_keys", "work_out_premium"]
 

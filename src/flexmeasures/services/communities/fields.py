@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TypeVar
 
-from sqlalchemy.orm import Session
+from flexmeasures.domain.errors import InvalidInput
 
-from flexmeasures.domain.errors import InvalidInput, NotFound
-
-__all__ = ["MAX_ID", "check_days", "check_power", "clean_name", "get_row"]
-
-MAX_ID = 2**31 - 1
-"""Larger numbers fit no id column."""
-
-Row = TypeVar("Row")
+__all__ = ["check_days", "check_power", "clean_name"]
 
 
 def clean_name(text: str, what: str) -> str:
@@ -47,15 +39,3 @@ def check_days(first: date, last: date | None) -> None:
     """
     if last is not None and last < first:
         raise InvalidInput(f"The last day, {last}, is before the first, {first}.")
-
-
-def get_row(session: Session, kind: type[Row], number: int, what: str) -> Row:
-    """Get a row by its id.
-
-    Raises:
-        NotFound: If there is none.
-    """
-    row = session.get(kind, number) if 0 < number <= MAX_ID else None
-    if row is None:
-        raise NotFound(f"There is no {what} {number}.")
-    return row

@@ -31,7 +31,8 @@ from flexmeasures.domain.communities.life_cycle import (
 from flexmeasures.domain.communities.methods import NEEDS_COEFFICIENTS, Method
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotFound
 from flexmeasures.domain.time import find_zone
-from flexmeasures.services.communities.fields import check_days, check_power, clean_name, get_row
+from flexmeasures.services.communities.fields import check_days, check_power, clean_name
+from flexmeasures.services.find import get_row
 
 __all__ = [
     "NewCommunity",

@@ -20,6 +20,7 @@ from flexmeasures.domain.communities.metrics import ratio
 from flexmeasures.domain.communities.settlement import settle_intervals
 from flexmeasures.domain.communities.statement import Prices, Statement, make_statement
 from flexmeasures.domain.errors import InvalidInput, NotEnoughData, NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.time import find_zone, from_datetime64, to_microseconds
 from flexmeasures.domain.units import conversion_factor
 from flexmeasures.services.communities.blocks import (
@@ -114,7 +115,7 @@ def member_of(session: Session, service: CommunityService, member_id: int) -> tu
         )
         .order_by(Inscription.id)
     )
-    found = tuple(session.scalars(query)) if 0 < member_id < 2**31 else ()
+    found = tuple(session.scalars(query)) if is_id(member_id) else ()
     if not found:
         raise NotFound(f"Member {member_id} takes no part in this service.")
     return found

@@ -17,9 +17,10 @@ from flexmeasures.domain.communities.coefficient_files import (
 )
 from flexmeasures.domain.communities.coefficients import Coefficients, TableState, check_transition
 from flexmeasures.domain.communities.countries.spain import check_change
-from flexmeasures.domain.errors import Conflict, InvalidInput, NotFound
+from flexmeasures.domain.errors import Conflict, InvalidInput
 from flexmeasures.services.communities.blocks import profile_of, read_coefficients_of
 from flexmeasures.services.communities.taking_part import settle_anew
+from flexmeasures.services.find import get_row
 
 __all__ = [
     "create_table",
@@ -30,8 +31,6 @@ __all__ = [
     "set_table_state",
 ]
 
-MAX_ID = 2**31 - 1
-
 
 def import_table(session: Session, service_id: int, name: str, content: bytes) -> DistributionTable:
     """Make a draft of a distribution table from a CSV file; nothing of a file with a mistake is kept.
@@ -41,9 +40,7 @@ def import_table(session: Session, service_id: int, name: str, content: bytes) -
         InvalidInput: If the file is wrong; names the line, the hour and the sum.
         Conflict: If the name has been used.
     """
-    service = session.get(CommunityService, service_id) if 0 < service_id <= MAX_ID else None
-    if service is None:
-        raise NotFound(f"There is no service {service_id}.")
+    service = get_row(session, CommunityService, service_id, "service")
     query = (
         select(SupplyPoint.cups)
         .join(Inscription, Inscription.supply_point_id == SupplyPoint.id)
@@ -88,10 +85,7 @@ def find_table(session: Session, table_id: int) -> DistributionTable:
     Raises:
         NotFound: If there is none.
     """
-    table = session.get(DistributionTable, table_id) if 0 < table_id <= MAX_ID else None
-    if table is None:
-        raise NotFound(f"There is no distribution table {table_id}.")
-    return table
+    return get_row(session, DistributionTable, table_id, "distribution table")
 
 
 def set_table_state(

@@ -25,8 +25,9 @@ from flexmeasures.domain.communities.identifiers import read_generator, read_sup
 from flexmeasures.domain.communities.life_cycle import InscriptionState
 from flexmeasures.domain.errors import Conflict, InvalidInput, NotFound
 from flexmeasures.domain.time import find_zone
-from flexmeasures.services.communities.fields import check_days, check_power, clean_name, get_row
+from flexmeasures.services.communities.fields import check_days, check_power, clean_name
 from flexmeasures.services.communities.readings import check_meter
+from flexmeasures.services.find import get_row
 
 __all__ = [
     "NewPlant",

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.assets import MAX_ID, lock_device_state
+from flexmeasures.data.stores.assets import lock_device_state
 from flexmeasures.data.tables import Asset, User
 from flexmeasures.domain.errors import BadAddress, BadValues, Conflict, InvalidTime, NotFound
+from flexmeasures.domain.ids import MAX_ID
 from flexmeasures.domain.rights import Action
 from flexmeasures.domain.time import format_duration, format_instant
 from flexmeasures.services.rights import may_by_owner

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.stores.plans import find_device_plan
 from flexmeasures.data.tables import Asset, PlanDevice
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.time import format_duration, format_instant, word_instants
 
 __all__ = ["ShownPlan", "ShownSchedule", "find_shown_schedule"]
@@ -118,7 +118,7 @@ def find_shown_schedule(session: Session, asset_id: int, at: datetime | None = N
     Raises:
         NotFound: If there is no such asset, or no such schedule.
     """
-    asset = session.get(Asset, asset_id) if 0 < asset_id <= MAX_ID else None
+    asset = session.get(Asset, asset_id) if is_id(asset_id) else None
     if asset is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
     device = None if asset.sensor is None else find_device_plan(session, asset.sensor.id, at)

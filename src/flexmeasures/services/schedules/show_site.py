@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from flexmeasures.data.stores.assets import MAX_ID
 from flexmeasures.data.stores.plans import find_plan, load_flexible_assets
 from flexmeasures.data.stores.sites import parts_of_sites, site_ids
 from flexmeasures.data.tables import Asset, PlanRecord
 from flexmeasures.domain.errors import NotFound
+from flexmeasures.domain.ids import is_id
 from flexmeasures.domain.time import format_duration, format_instant
 
 __all__ = ["ShownPart", "ShownSite", "ShownSitePlan", "find_shown_site", "find_shown_site_plan"]
@@ -147,7 +147,7 @@ def find_shown_site_plan(session: Session, asset_id: int, at: datetime | None = 
 
 
 def _root(session: Session, asset_id: int) -> Asset:
-    if not 0 < asset_id <= MAX_ID or session.get(Asset, asset_id) is None:
+    if not is_id(asset_id) or session.get(Asset, asset_id) is None:
         raise NotFound(f"There is no asset with id {asset_id}.")
     site_id = site_ids(session, [asset_id]).get(asset_id)
     if site_id is None:

@@ -7,8 +7,9 @@ from flask_login import current_user
 from werkzeug.exceptions import BadRequest
 
 from flexmeasures.data.database import db
+from flexmeasures.domain.ids import MAX_ID
 from flexmeasures.domain.quoting import quote
-from flexmeasures.services.audit import MAX_ID, AuditQuestion, list_readable_audit_entries
+from flexmeasures.services.audit import AuditQuestion, list_readable_audit_entries
 from flexmeasures.services.users import has_role
 from flexmeasures.ui.blueprint import blueprint, needs_login
 from flexmeasures.ui.utils.view_utils import render_flexmeasures_template
