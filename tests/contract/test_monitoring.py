@@ -291,3 +291,18 @@ def test_the_page_of_an_asset_says_what_is_unusual(app, breach, cast):
     browser.post(path, data={"highest": "1400,5", "lowest": "", "gap_after": "3"})
     assert kept_rule(app, breach) == OwnRule(highest=1.4005, gap_after=timedelta(hours=3))
     assert 'value="1400.5"' in browser.get(f"/assets/{breach}/").text
+
+
+def test_thresholds_typed_in_kilowatts_fit_a_sensor_in_kilowatts(app, cast):
+    """A sensor in kW keeps 12.5 kW as 12.5, where one in MW keeps 0.0125; the form shows 12.5 again."""
+    with app.app_context():
+        new = NewAsset(
+            "in_kw", "building", 2, timedelta(minutes=15), 52.37, 4.9, cast.owner_id, cast.market, unit="kW"
+        )
+        number = create_asset(db.session, new).id
+        db.session.commit()
+    browser = app.test_client()
+    browser.post("/login", data={"email": cast.owner_email, "password": cast.password})
+    browser.post(f"/assets/{number}/watch", data={"highest": "12.5", "lowest": "", "gap_after": ""})
+    assert kept_rule(app, number) == OwnRule(highest=12.5)
+    assert 'value="12.5"' in browser.get(f"/assets/{number}/").text

@@ -16,6 +16,7 @@ from flexmeasures.data.database import db, redis_connection
 from flexmeasures.data.tables import Upstream
 from flexmeasures.data.transactional import as_transaction
 from flexmeasures.domain.time import format_instant
+from flexmeasures.domain.units import KW_PER_MW
 from flexmeasures.jobs.upstreams import wake_upstream
 from flexmeasures.services.upstreams.compliance import limit_report
 from flexmeasures.services.upstreams.set_up import KINDS, NewTarget, NewUpstream, create_upstream
@@ -65,7 +66,7 @@ def add_upstream(
 
     It is a partner API, or a server of OpenADR 3.0.1 or 3.1.0. A worker asks it regularly and tells it what is due.
     """
-    limit = None if safe_limit_kw is None else safe_limit_kw / 1000
+    limit = None if safe_limit_kw is None else safe_limit_kw / KW_PER_MW
     new = NewUpstream(
         **fields,
         client_secret=client_secret,

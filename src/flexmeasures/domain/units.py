@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURRENCIES",
+    "KWH_PER_MWH",
+    "KW_PER_MW",
     "POWER_UNITS",
     "conversion_factor",
     "is_power_unit",
@@ -47,6 +49,10 @@ CURRENCIES = frozenset(_CODES.split())
 _PRICE = re.compile(r"([A-Z]{3})/[kM]Wh")
 
 _POWER_OF_ENERGY = {"kWh": "kW", "MWh": "MW"}
+
+KW_PER_MW = 1000.0
+KWH_PER_MWH = 1000.0
+"""For what is worked out in MW and MWh, and shown or entered in the units of homes; a price is divided by it."""
 
 POWER_UNITS = ("MW", "kW", "MWh", "kWh")
 """In which power may be sent and asked for: as such, or as the energy of each interval."""

@@ -11,6 +11,7 @@ import numpy as np
 from flexmeasures.domain.errors import BadFlexModel, BadValues
 from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.time import find_zone
+from flexmeasures.domain.units import KWH_PER_MWH
 from flexmeasures.lab.series import Series
 
 __all__ = ["Battery", "Car", "Connection", "Home"]
@@ -143,5 +144,5 @@ class Home:
     def bought_and_sold(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Prices of what is bought and of what is sold (n,) each [currency/MWh], from those of energy."""
         earned = self.connection.feed_in_per_kwh
-        sold = price if earned is None else np.full(price.size, earned * 1000.0)
-        return price + self.connection.surcharge_per_kwh * 1000.0, sold
+        sold = price if earned is None else np.full(price.size, earned * KWH_PER_MWH)
+        return price + self.connection.surcharge_per_kwh * KWH_PER_MWH, sold

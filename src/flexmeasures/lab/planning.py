@@ -28,6 +28,7 @@ from flexmeasures.domain.scheduling import (
 from flexmeasures.domain.scheduling import Connection as Limits
 from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.time import daily_periods
+from flexmeasures.domain.units import KW_PER_MW, KWH_PER_MWH
 from flexmeasures.lab.home import Battery, Car, Home
 from flexmeasures.lab.series import Series, frame_of
 from flexmeasures.lab.showing import draw_lines, write_table
@@ -107,7 +108,7 @@ def plan_day(home: Home, start: datetime, hours: float = 24.0) -> DayPlan:
     known = {name: one.at(start, steps) for name, one in (("load", home.load), ("solar", home.solar)) if one}
     held = home.battery.start_kwh if home.battery else 0.0
     site, plan = plan_window(home, start, home.prices.at(start, steps), known, held)
-    powers = {name: 1000.0 * one.power_mw for name, one in plan.devices.items()}
+    powers = {name: KW_PER_MW * one.power_mw for name, one in plan.devices.items()}
     cars = [name for name in powers if name.startswith("car")]
     if cars:
         powers["car"] = np.asarray(sum(powers.pop(name) for name in cars))
@@ -119,7 +120,7 @@ def plan_day(home: Home, start: datetime, hours: float = 24.0) -> DayPlan:
     return DayPlan(
         Series(start, home.prices.resolution, home.prices.at(start, steps), home.prices.unit),
         powers,
-        None if soc is None else 1000.0 * soc,
+        None if soc is None else KWH_PER_MWH * soc,
         plan.cost.total,
         simple,
         plan.notes,
@@ -141,17 +142,19 @@ def plan_window(
     bought, sold = home.bought_and_sold(price)
     devices: list[Any] = []
     if "load" in expected:
-        devices.append(Profile("load", expected["load"] / 1000.0))
+        devices.append(Profile("load", expected["load"] / KW_PER_MW))
     if "solar" in expected:
         # What the connection does not take is not produced.
-        devices.append(Curtailable("solar", -expected["solar"] / 1000.0))
+        devices.append(Curtailable("solar", -expected["solar"] / KW_PER_MW))
     if home.battery:
         devices.append(
-            StorageUse(_store(home.battery), held_kwh / 1000.0, value_of_energy_left=_worth(home, bought))
+            StorageUse(
+                _store(home.battery), held_kwh / KWH_PER_MWH, value_of_energy_left=_worth(home, bought)
+            )
         )
     if home.car:
         devices += _stays(home.car, home, start, price.size)
-    limits = Limits(home.connection.import_limit_kw / 1000.0, home.connection.export_limit_kw / 1000.0)
+    limits = Limits(home.connection.import_limit_kw / KW_PER_MW, home.connection.export_limit_kw / KW_PER_MW)
     site = Site(tuple(devices), Tariff(bought, sold), limits, name="home")
     options = PlanOptions(prefer_charging_sooner=False)
     return site, plan_site(site, resolution_hours=home.prices.hours, options=options)
@@ -168,13 +171,13 @@ def _worth(home: Home, bought: FloatArray) -> float:
 def _store(battery: Battery) -> StorageDevice:
     return StorageDevice(
         "battery",
-        battery.power_kw / 1000.0,
-        battery.power_kw / 1000.0,
+        battery.power_kw / KW_PER_MW,
+        battery.power_kw / KW_PER_MW,
         0.0,
-        battery.capacity_kwh / 1000.0,
+        battery.capacity_kwh / KWH_PER_MWH,
         charge_efficiency=battery.one_way,
         discharge_efficiency=battery.one_way,
-        wear_price=battery.wear_per_kwh * 1000.0,
+        wear_price=battery.wear_per_kwh * KWH_PER_MWH,
     )
 
 
@@ -184,17 +187,17 @@ def _stays(car: Car, home: Home, start: datetime, steps: int) -> list[StorageUse
     end = start + steps * resolution
     point = StorageDevice(
         "car",
-        car.power_kw / 1000.0,
+        car.power_kw / KW_PER_MW,
         0.0,
         0.0,
-        car.needs_kwh / 1000.0,
-        min_consumption_mw=car.least_kw / 1000.0,
+        car.needs_kwh / KWH_PER_MWH,
+        min_consumption_mw=car.least_kw / KW_PER_MW,
     )
     stays: list[StorageUse] = []
     for comes, leaves in daily_periods(start, end, home.zone, car.arrival, car.departure):
         arrival, departure = -((start - comes) // resolution), (leaves - start) // resolution
         if comes >= start and leaves <= end and arrival < departure:
-            stay = ChargingSession(arrival, departure, soc_wanted_mwh=car.needs_kwh / 1000.0)
+            stay = ChargingSession(arrival, departure, soc_wanted_mwh=car.needs_kwh / KWH_PER_MWH)
             named = StorageDevice(**{**vars(point), "name": f"car {len(stays) + 1}"})
             stays.append(session(named, stay, steps))
     return stays

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from flexmeasures.domain.errors import BadValues
 from flexmeasures.domain.scheduling.linear import FloatArray
 from flexmeasures.domain.time import find_zone
+from flexmeasures.domain.units import KW_PER_MW, KWH_PER_MWH
 from flexmeasures.lab.home import Battery, Home
 from flexmeasures.lab.planning import plan_window
 from flexmeasures.lab.rules import RULES
@@ -232,10 +233,10 @@ def _rolled(
         )
         for key, one in plan.devices.items():
             if key.startswith("car"):
-                planned.car[first:last] += 1000.0 * one.power_mw[: last - first]
+                planned.car[first:last] += KW_PER_MW * one.power_mw[: last - first]
         if home.battery:
-            planned.battery[first:last] = 1000.0 * plan.devices["battery"].power_mw[: last - first]
-            planned.connection[first:last] = 1000.0 * plan.net_mw[: last - first]
+            planned.battery[first:last] = KW_PER_MW * plan.devices["battery"].power_mw[: last - first]
+            planned.connection[first:last] = KW_PER_MW * plan.net_mw[: last - first]
         turn = slice(first, last)
         rest = {key: sign * came[key][turn] for key, sign in (("load", 1.0), ("solar", -1.0)) if key in came}
         rest["car"] = planned.car[turn]
@@ -342,8 +343,8 @@ def _carry_out(
 def _run(home: Home, name: str, prices: Series, powers: Mapping[str, FloatArray], held: FloatArray) -> Run:
     bought, sold = home.bought_and_sold(prices.values)
     net = np.asarray(sum(powers.values()))
-    cost = float(np.sum(np.where(net > 0, bought, sold) * net)) * prices.hours / 1000.0
+    cost = float(np.sum(np.where(net > 0, bought, sold) * net)) * prices.hours / KWH_PER_MWH
     wear = home.battery.wear_per_kwh if home.battery else 0.0
     cost += wear * float(np.maximum(-powers["battery"], 0.0).sum()) * prices.hours
-    cost -= float(bought.mean()) / 1000.0 * float(held[-1] - held[0])
+    cost -= float(bought.mean()) / KWH_PER_MWH * float(held[-1] - held[0])
     return Run(name, prices, dict(powers), held, cost)

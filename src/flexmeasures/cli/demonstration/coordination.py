@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.cli.demonstration.scene import store_series
 from flexmeasures.cli.demonstration.site import HOUR, QUARTER, Values, load_site
 from flexmeasures.domain.time import next_midnight
+from flexmeasures.domain.units import KW_PER_MW
 from flexmeasures.services.assets import NewAsset, create_asset
 from flexmeasures.services.coordination.compensation import Settlement
 from flexmeasures.services.coordination.curves import Curve, Point
@@ -198,7 +199,7 @@ def draw_coordination(story: CoordinationStory, path: Path) -> None:
             (story.before[name], "#9aa5b1", "Before"),
             (story.after[name], "#0b6e4f", "With the curve"),
         ):
-            values = [*(power * 1000), power[-1] * 1000]
+            values = [*(power * KW_PER_MW), power[-1] * KW_PER_MW]
             plot.step(slots, values, mode="after", color=colour, line_width=2.5, legend_label=label)
         plot.legend.location = "top_left"
         plots.append(plot)

@@ -22,6 +22,7 @@ from flexmeasures.cli.demonstration.site import (
     Values,
 )
 from flexmeasures.domain.time import event_grid, find_zone, from_datetime64, to_datetime64
+from flexmeasures.domain.units import KW_PER_MW, KWH_PER_MWH
 
 __all__ = ["Outcome", "draw_chart", "tabulate"]
 
@@ -54,7 +55,7 @@ class Outcome:
         assert STATION.target is not None  # noqa: S101 - it is a constant
         power = np.zeros(len(self.prices))
         first = (datetime.fromisoformat(STATION.at) - self.site.start) // QUARTER
-        left = (STATION.target[0] - STATION.soc_kwh) / 1000
+        left = (STATION.target[0] - STATION.soc_kwh) / KWH_PER_MWH
         for slot in range(first, len(power)):
             power[slot] = min(STATION.capacity_mw, left / HOURS_A_SLOT)
             left -= power[slot] * HOURS_A_SLOT
@@ -92,7 +93,7 @@ class Outcome:
 
     def _own_use(self, rest: Values) -> Values:
         """Return the power of a battery that takes what would be sold and gives what would be bought (192,) [MW]."""
-        held, power = BATTERY.soc_kwh / 1000, []
+        held, power = BATTERY.soc_kwh / KWH_PER_MWH, []
         for one in rest.tolist():
             most = min(BATTERY.capacity_mw, (BATTERY.max_soc_mwh - held) / ONE_WAY / HOURS_A_SLOT)
             least = -min(BATTERY.capacity_mw, held * ONE_WAY / HOURS_A_SLOT)
@@ -104,7 +105,7 @@ class Outcome:
     def battery_soc(self) -> Values:
         """State of charge of the battery at the end of each slot [kWh]."""
         stored = np.where(self.battery > 0, self.battery * ONE_WAY, self.battery / ONE_WAY)
-        return BATTERY.soc_kwh + np.cumsum(stored) * HOURS_A_SLOT * 1000
+        return BATTERY.soc_kwh + np.cumsum(stored) * HOURS_A_SLOT * KWH_PER_MWH
 
     @property
     def car_soc(self) -> Values:
@@ -112,7 +113,9 @@ class Outcome:
         arrived = (
             np.arange(len(self.station)) >= (datetime.fromisoformat(STATION.at) - self.site.start) // QUARTER
         )
-        return np.where(arrived, STATION.soc_kwh + np.cumsum(self.station) * HOURS_A_SLOT * 1000, np.nan)
+        return np.where(
+            arrived, STATION.soc_kwh + np.cumsum(self.station) * HOURS_A_SLOT * KWH_PER_MWH, np.nan
+        )
 
     @property
     def local_starts(self) -> list[datetime]:
@@ -136,7 +139,7 @@ def tabulate(outcome: Outcome) -> Table:
     for heading in ("Price", "House", "Solar", "Car", "Battery", "Home", "Battery holds", "Car holds"):
         table.add_column(f"{heading}\n{units.get(heading, 'kW')}", justify="right", no_wrap=True)
     kilowatts = [
-        np.mean(power.reshape(-1, 4), axis=1) * 1000
+        np.mean(power.reshape(-1, 4), axis=1) * KW_PER_MW
         for power in (outcome.building, outcome.solar, outcome.station, outcome.battery, outcome.site_power)
     ]
     stocks = [outcome.battery_soc[3::4], outcome.car_soc[3::4]]
@@ -183,11 +186,11 @@ def _figures(outcome: Outcome) -> tuple[object, object, object]:
     stock = figure(title="State of charge", y_axis_label="kWh", height=260, x_range=price.x_range, **common)
     lines = (
         (price, "Price", outcome.prices, "#444444", 1.5),
-        (power, "House", outcome.building * 1000, "#9aa5b1", 1.5),
-        (power, "Solar roof", outcome.solar * 1000, "#e6a700", 1.5),
-        (power, "Car", outcome.station * 1000, "#1f77b4", 1.5),
-        (power, "Battery", outcome.battery * 1000, "#0b6e4f", 1.5),
-        (power, "Whole home", outcome.site_power * 1000, "#c0392b", 2.5),
+        (power, "House", outcome.building * KW_PER_MW, "#9aa5b1", 1.5),
+        (power, "Solar roof", outcome.solar * KW_PER_MW, "#e6a700", 1.5),
+        (power, "Car", outcome.station * KW_PER_MW, "#1f77b4", 1.5),
+        (power, "Battery", outcome.battery * KW_PER_MW, "#0b6e4f", 1.5),
+        (power, "Whole home", outcome.site_power * KW_PER_MW, "#c0392b", 2.5),
     )
     for plot, name, values, colour, width in lines:
         # The last step is drawn to the end of its slot.

@@ -18,6 +18,7 @@ from flexmeasures.domain.communities.countries.profile import CountryProfile
 from flexmeasures.domain.communities.settlement import IntervalEnergies, settle_intervals
 from flexmeasures.domain.errors import Conflict, InvalidInput
 from flexmeasures.domain.time import find_zone, from_datetime64
+from flexmeasures.domain.units import KWH_PER_MWH
 from flexmeasures.services.communities.blocks import Block, make_blocks, profile_of, rounds_of_block
 from flexmeasures.services.communities.metrics import default_range
 from flexmeasures.services.communities.readings import read_at_intervals, read_readings
@@ -149,12 +150,12 @@ def work_out_premium(
     for block, energies in _settled_blocks(session, service, *span):
         kwh = energies.shared / UNITS_PER_KWH
         price = read_at_intervals(session, sensor, block.grid, "EUR/MWh")
-        earned = kwh / 1000 * premium_per_mwh(plant, price, profile, block.days[0])
+        earned = kwh / KWH_PER_MWH * premium_per_mwh(plant, price, profile, block.days[0])
         shared_kwh += float(kwh.sum())
         premium += float(np.nansum(earned))
         unpriced += float(kwh[np.isnan(price)].sum())
         for day, energy in zip(block.days, np.add.reduceat(kwh, block.day_starts), strict=True):
-            of_day = tariff_refund(float(energy) / 1000, profile, day)
+            of_day = tariff_refund(float(energy) / KWH_PER_MWH, profile, day)
             is_refund_known = is_refund_known and of_day is not None
             refund += of_day or 0.0
     figure = profile.figure("incentive", span[0])

@@ -27,7 +27,7 @@ from flexmeasures.domain.time import (
     next_event_start,
     to_microseconds,
 )
-from flexmeasures.domain.units import conversion_factor
+from flexmeasures.domain.units import KW_PER_MW, KWH_PER_MWH, conversion_factor
 from flexmeasures.services.communities.blocks import make_blocks, profile_of
 from flexmeasures.services.communities.readings import kwh_per_value
 
@@ -88,13 +88,13 @@ def schedule_shared_battery(
     start = next_event_start(now, step)
     grid = event_grid(start, step, horizon // step)
     generation, consumption = _expect(session, service, grid, step, now)
-    size = (asset.max_soc_in_mwh - (asset.min_soc_in_mwh or 0.0)) * 1000
-    stored = ((asset.soc_in_mwh or 0.0) - (asset.min_soc_in_mwh or 0.0)) * 1000
-    battery = SharedBattery(asset.capacity_in_mw * 1000, size)
+    size = (asset.max_soc_in_mwh - (asset.min_soc_in_mwh or 0.0)) * KWH_PER_MWH
+    stored = ((asset.soc_in_mwh or 0.0) - (asset.min_soc_in_mwh or 0.0)) * KWH_PER_MWH
+    battery = SharedBattery(asset.capacity_in_mw * KW_PER_MW, size)
     power_kw = plan_shared_battery(
         to_units(generation), to_units(consumption), battery, step / timedelta(hours=1), stored_kwh=stored
     )
-    power = np.repeat(power_kw / 1000, step // resolution)
+    power = np.repeat(power_kw / KW_PER_MW, step // resolution)
     _store(session, asset, start, power, now)
     return BatterySchedule(start, resolution, power)
 

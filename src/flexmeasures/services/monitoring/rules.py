@@ -16,7 +16,7 @@ from flexmeasures.domain.time import format_duration, parse_duration
 from flexmeasures.domain.units import conversion_factor, is_power_unit
 from flexmeasures.services.checks import Checks
 
-__all__ = ["ATTRIBUTE", "OwnRule", "read_own_rule", "rule_of", "set_own_rule"]
+__all__ = ["ATTRIBUTE", "OwnRule", "kw_per_value", "read_own_rule", "rule_of", "set_own_rule"]
 
 ATTRIBUTE = "monitoring"
 """The attribute of a sensor in which its own rules are kept."""
@@ -45,6 +45,11 @@ class OwnRule:
     highest: float | None = None
     gap_after: timedelta | None = None
     is_off: bool = False
+
+
+def kw_per_value(sensor: Sensor) -> float:
+    """Tell how many kW a value of a power sensor stands for; forms ask for kW, rules are kept in the sensor's unit."""
+    return conversion_factor(sensor.unit, "kW") if is_power_unit(sensor.unit) else 1.0
 
 
 def read_own_rule(sensor: Sensor) -> OwnRule:

@@ -16,6 +16,7 @@ from flexmeasures.data.tables import Asset, GridSignal
 from flexmeasures.domain.coordination import SignalKind
 from flexmeasures.domain.errors import InvalidTime, NotFound
 from flexmeasures.domain.time import event_grid, format_instant
+from flexmeasures.domain.units import KW_PER_MW
 from flexmeasures.services.power import read_power
 
 __all__ = ["Kept", "count_kept", "limit_report"]
@@ -59,7 +60,7 @@ def limit_report(session: Session, asset_id: int, start: datetime, end: datetime
     writer.writerow(COLUMNS)
     for minute in np.flatnonzero(found.chosen >= 0).tolist():
         signal, kw = found.signals[found.chosen[minute]], found.measured[minute]
-        limit_kw = round(float(found.strictest[minute]) * 1000, 6)
+        limit_kw = round(float(found.strictest[minute]) * KW_PER_MW, 6)
         is_known = bool(np.isfinite(kw))
         writer.writerow(
             (
@@ -98,7 +99,7 @@ def count_kept(session: Session, asset_id: int, start: datetime, end: datetime) 
     limited = found.chosen >= 0
     measured = limited & np.isfinite(found.measured)
     with np.errstate(invalid="ignore"):
-        kept = measured & (found.measured <= found.strictest * 1000 + _TOLERANCE_KW)
+        kept = measured & (found.measured <= found.strictest * KW_PER_MW + _TOLERANCE_KW)
     return Kept(int(limited.sum()), int(measured.sum()), int(kept.sum()))
 
 
@@ -173,5 +174,5 @@ def _measured_kw(
     lasts = np.timedelta64(max(asset.sensor.event_resolution, _MINUTE) // timedelta(microseconds=1), "us")
     before = np.searchsorted(series.starts, minutes, side="right") - 1
     covered = (before >= 0) & (minutes < series.starts[np.maximum(before, 0)] + lasts)
-    power[covered] = series.values[before[covered]] * 1000
+    power[covered] = series.values[before[covered]] * KW_PER_MW
     return power

@@ -19,7 +19,7 @@ from flexmeasures.domain.beliefs import Beliefs, InsertPolicy, belief_horizons, 
 from flexmeasures.domain.coordination import Claim, Rule, SignalKind, Span, least_dimmed_power_kw, overlay
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.time import event_grid, next_event_start
-from flexmeasures.domain.units import conversion_factor
+from flexmeasures.domain.units import KW_PER_MW, conversion_factor
 
 __all__ = ["PRICE", "Changes", "ReceivedEvent", "concerns", "load_first_receipts", "receive_events"]
 
@@ -215,7 +215,7 @@ def _floors(session: Session, upstream: Upstream, asset_ids: Sequence[int]) -> d
         return {}
     wanted = {"ids": list(asset_ids), "types": sorted(DOCUMENTED_FLEX_MODELS)}
     counts = {row.holder_id: row.devices for row in session.execute(_COUNTS, wanted)}
-    return {one: least_dimmed_power_kw(max(1, counts.get(one, 1))) / 1000 for one in asset_ids}
+    return {one: least_dimmed_power_kw(max(1, counts.get(one, 1))) / KW_PER_MW for one in asset_ids}
 
 
 def _believe_prices(

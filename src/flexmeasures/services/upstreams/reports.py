@@ -19,6 +19,7 @@ from flexmeasures.data.tables import Asset, GridSignal, Upstream, UpstreamReport
 from flexmeasures.domain.coordination import SignalKind
 from flexmeasures.domain.scheduling.flex_model import DOCUMENTED_FLEX_MODELS
 from flexmeasures.domain.time import format_instant, to_datetime64
+from flexmeasures.domain.units import KWH_PER_MWH
 from flexmeasures.services.power import read_power
 from flexmeasures.services.upstreams.received import ReceivedEvent, concerns
 
@@ -125,7 +126,7 @@ def _energy_kwh(starts: Any, values: Any, resolution: timedelta, span: Any) -> f
     inside = (starts >= to_datetime64(span.start)) & (starts < to_datetime64(span.end)) & np.isfinite(values)
     if count < 1 or int(inside.sum()) < count:
         return None
-    return round(float(values[inside].sum() * (resolution / timedelta(hours=1)) * 1000), 6)
+    return round(float(values[inside].sum() * (resolution / timedelta(hours=1)) * KWH_PER_MWH), 6)
 
 
 def _file(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from flexmeasures.data.tables import GridSignal, Upstream, UpstreamTarget
 from flexmeasures.domain.coordination import FailSafe, LimitState, LimitWatch, SignalKind
 from flexmeasures.domain.time import format_instant, parse_instant
+from flexmeasures.domain.units import KW_PER_MW
 
 __all__ = ["FAIL_SAFE", "note_contact", "note_silence"]
 
@@ -42,7 +43,9 @@ def note_silence(session: Session, upstream: Upstream, now: datetime) -> tuple[i
 
 def _watch_of(upstream: Upstream, now: datetime) -> LimitWatch:
     rules = FailSafe(
-        limit_kw=(upstream.safe_limit_mw or 0.0) * 1000, silence=upstream.silence, lasts=upstream.safe_for
+        limit_kw=(upstream.safe_limit_mw or 0.0) * KW_PER_MW,
+        silence=upstream.silence,
+        lasts=upstream.safe_for,
     )
     kept = upstream.watch
     if not kept:
@@ -82,7 +85,7 @@ def _apply(session: Session, upstream: Upstream, watch: LimitWatch, now: datetim
         GridSignal(
             asset_id=asset_id,
             kind=str(SignalKind.IMPORT_LIMIT),
-            value=watch.rules.limit_kw / 1000,
+            value=watch.rules.limit_kw / KW_PER_MW,
             starts_at=now,
             ends_at=None,
             source=upstream.name,

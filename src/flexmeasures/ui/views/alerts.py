@@ -27,7 +27,7 @@ from flexmeasures.services.monitoring.alerts import (
     acknowledge_all,
     list_alerts,
 )
-from flexmeasures.services.monitoring.rules import OwnRule, set_own_rule
+from flexmeasures.services.monitoring.rules import OwnRule, kw_per_value, set_own_rule
 from flexmeasures.services.tasks import find_task_run
 from flexmeasures.ui.blueprint import blueprint, needs_login
 from flexmeasures.ui.csrf import csrf_fault
@@ -135,9 +135,10 @@ def change_watch(asset_id: int) -> BaseResponse:
     if hours is not None and not 0 < hours <= 366 * 24:
         form.add("gap_after", "Give a number of hours above 0, and at most a year.")
     if not form.errors:
+        kw = kw_per_value(asset.sensor)
         rule = OwnRule(
-            None if lowest is None else lowest / 1000,
-            None if highest is None else highest / 1000,
+            None if lowest is None else lowest / kw,
+            None if highest is None else highest / kw,
             None if hours is None else timedelta(hours=hours),
             "is_off" in request.form,
         )

@@ -26,7 +26,7 @@ from flexmeasures.services.analytics import Analytics, AnalyticsQuestion, list_m
 from flexmeasures.services.assets import find_visible_asset
 from flexmeasures.services.edit_assets import AssetChanges, delete_asset, edit_asset
 from flexmeasures.services.latest_power import read_latest_powers
-from flexmeasures.services.monitoring.rules import read_own_rule
+from flexmeasures.services.monitoring.rules import kw_per_value, read_own_rule
 from flexmeasures.services.resources import Resource
 from flexmeasures.services.rights import may_by_owner, may_everywhere
 from flexmeasures.services.schedules.next_actions import is_store
@@ -111,8 +111,8 @@ def _watch_form(asset: Any) -> FormState:
     """Fill the form of what is unusual for the power of an asset [kW, hours]."""
     own = read_own_rule(asset.sensor)
     hours = None if own.gap_after is None else own.gap_after / timedelta(hours=1)
-    limits = {"lowest": own.lowest, "highest": own.highest}
-    typed = {name: "" if value is None else f"{value * 1000:.12g}" for name, value in limits.items()}
+    limits, kw = {"lowest": own.lowest, "highest": own.highest}, kw_per_value(asset.sensor)
+    typed = {name: "" if value is None else f"{value * kw:.12g}" for name, value in limits.items()}
     return FormState({**typed, "gap_after": "" if hours is None else f"{hours:g}", "is_off": own.is_off})
 
 
